@@ -1,0 +1,113 @@
+"""All configuration, read from the environment once. Nobody else reads `os.environ`."""
+
+import json
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The settings of every process of the system; each is the environment variable `MEET_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="MEET_", frozen=True, extra="ignore")
+
+    port: int = Field(8080, ge=1, le=65535)
+    """The one public TCP port, owned by the edge."""
+    bind_host: str = "0.0.0.0"  # noqa: S104 - a server that a team reaches from other machines
+    """The address that the public port and the UDP ports bind to."""
+    home: Path = Path(".state")
+    """Where a laptop keeps its state: the data of the local servers, and generated secrets."""
+    public_base_url: str = ""
+    """What clients call, without a trailing slash; empty: `http://localhost:<port>`."""
+
+    udp_port: int = Field(40000, ge=1, le=65535)
+    """Media process i binds UDP port `udp_port + i`."""
+    announced_ip: str = "auto"
+    """The addresses put into ICE candidates, comma-separated; `auto` finds the machine's own."""
+    sfu_processes: int = Field(1, ge=1, le=64)
+    """Media processes of this machine; one room lives in one of them."""
+    gateway_port: int = Field(0, ge=0, le=65535)
+    """The functions' gateway listens here on loopback; 0: chosen by the script that starts it."""
+    api_url: str = ""
+    """Where the edge relays REST to: the gateway on a laptop, the API's stage on AWS."""
+    inner_port: int = Field(0, ge=0, le=65535)
+    """A media process serves its signaling here, to the edges only; 0: any free port."""
+    inner_host: str = "127.0.0.1"
+    """The address that a media process serves its signaling on and publishes to the edges."""
+    process_index: int = Field(0, ge=0, le=63)
+    """Which of the machine's media processes this is."""
+
+    admin_username: str = ""
+    admin_password: SecretStr = SecretStr("")
+    """The first administrator, made at the first start; never a default password."""
+    jwt_secret: SecretStr = SecretStr("")
+    """Signs access tokens, tickets and CSRF tokens; at least 32 bytes (RFC 7518 section 3.2)."""
+    access_token_s: int = Field(3600, ge=1)
+    refresh_token_s: int = Field(7 * 24 * 3600, ge=1)
+
+    rate_limits: str = ""
+    """A JSON table `{class: [limit, burst]}` over the defaults of `meet.ratelimit`, or `off`."""
+    max_participants: int = Field(100, ge=1)
+    """The most participants that a room may have, whatever the meeting asks for."""
+    max_body_bytes: int = 1_000_000
+    """The largest JSON body that a function reads."""
+    idempotency_s: int = 24 * 3600
+    message_history_days: int = 30
+
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    aws_endpoint_url: str = ""
+    """DynamoDB and SQS of a local stack; empty: the real AWS."""
+    s3_endpoint_url: str = ""
+    """S3 where it is another server than `aws_endpoint_url`; empty: that one."""
+    aws_region: str = "us-east-1"
+    table_prefix: str = "meet-"
+
+    stun_urls: str = "stun:stun.l.google.com:19302"
+    turn_urls: str = ""
+    """Comma-separated, for example `turn:turn.example.com:3478?transport=udp`."""
+    turn_secret: SecretStr = SecretStr("")
+    """coturn's `static-auth-secret`, from which time-limited credentials are made."""
+    turn_credential_s: int = 6 * 3600
+
+    resume_s: float = 30.0
+    """How long a participant whose socket was lost is kept (decision 15)."""
+    seat_lease_s: int = 120
+    """How long a seat is kept without any socket (decision 46)."""
+    ping_interval_s: float = 30.0
+    ping_timeout_s: float = 90.0
+    cookie_secure: Literal["auto", "yes", "no"] = "auto"
+    """Whether cookies are marked Secure; `auto`: where `public_base_url` is https."""
+    log_level: str = "INFO"
+
+    @field_validator("public_base_url", "api_url")
+    @classmethod
+    def _no_trailing_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @cached_property
+    def base_url(self) -> str:
+        """The public base URL, never empty, without a trailing slash."""
+        return self.public_base_url or f"http://localhost:{self.port}"
+
+    @cached_property
+    def signaling_url(self) -> str:
+        """The public WebSocket URL, the same for every room."""
+        return "ws" + self.base_url.removeprefix("http") + "/ws/signaling"
+
+    @cached_property
+    def rate_limit_table(self) -> dict[str, Any] | None:
+        """The configured overrides as a mapping, or None where limits are off."""
+        text = self.rate_limits.strip()
+        if text.lower() == "off":
+            return None
+        table: dict[str, Any] = json.loads(text) if text else {}
+        return table
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """This process's settings; read at the first call. Tests call `settings.cache_clear()`."""
+    return Settings()
