@@ -1,0 +1,134 @@
+/**
+ * The REST half of the client: accounts and meetings. No framework, no DOM; give it a `fetch`.
+ *
+ * The access token lives in memory. The refresh token is a cookie that scripts cannot read; renewing with it needs
+ * a CSRF token (signed double submit), which `renew` fetches.
+ */
+
+/** An error answer of the API, or of the network (`code` is then `NETWORK`). */
+export class ApiError extends Error {
+  /** @param {{code: string, message: string, status?: number, details?: unknown, retryAfter?: number}} problem */
+  constructor({ code, message, status = 0, details = null, retryAfter = 0 }) {
+    super(message);
+    this.name = 'ApiError';
+    this.code = code;
+    this.status = status;
+    this.details = details;
+    /** Seconds to wait before trying again; 0 where the server did not say. */
+    this.retryAfter = retryAfter;
+  }
+}
+
+export class Api {
+  #token = null;
+  #renewing = null;
+
+  /** @param {{baseUrl?: string, fetch?: typeof fetch}} [options] */
+  constructor({ baseUrl = '', fetch: fetcher = globalThis.fetch.bind(globalThis) } = {}) {
+    this.baseUrl = baseUrl;
+    this.fetch = fetcher;
+  }
+
+  get signedIn() {
+    return this.#token !== null;
+  }
+
+  register(username, email, password) {
+    return this.#send('POST', '/auth/register', { username, email, password });
+  }
+
+  async login(username, password) {
+    const answer = await this.#send('POST', '/auth/login', { username, password });
+    this.#token = answer.access_token;
+    return this.me();
+  }
+
+  /** Sign in again with the cookie of an earlier visit; rejects with a 401 where there is none. */
+  async renew() {
+    this.#renewing ??= this.#renewOnce().finally(() => {
+      this.#renewing = null;
+    });
+    return this.#renewing;
+  }
+
+  async logout() {
+    try {
+      await this.#authorized('POST', '/auth/logout');
+    } finally {
+      this.#token = null;
+    }
+  }
+
+  me() {
+    return this.#authorized('GET', '/users/me');
+  }
+
+  meetings(page = 1, pageSize = 20) {
+    return this.#authorized('GET', `/meetings?page=${page}&page_size=${pageSize}`);
+  }
+
+  createMeeting(meeting) {
+    return this.#authorized('POST', '/meetings', meeting, { 'Idempotency-Key': crypto.randomUUID() });
+  }
+
+  meeting(id) {
+    return this.#authorized('GET', `/meetings/${encodeURIComponent(id)}`);
+  }
+
+  join(id) {
+    return this.#authorized('POST', `/meetings/${encodeURIComponent(id)}/join`);
+  }
+
+  leave(id) {
+    return this.#authorized('POST', `/meetings/${encodeURIComponent(id)}/leave`);
+  }
+
+  /** A single-use ticket for one WebSocket connection, at most 60 s old when used. */
+  async socketTicket() {
+    return (await this.#authorized('POST', '/auth/ws-ticket')).ticket;
+  }
+
+  async #renewOnce() {
+    const { token } = await this.#send('GET', '/csrf-token');
+    const answer = await this.#send('POST', '/auth/refresh', {}, { 'X-CSRF-Token': token });
+    this.#token = answer.access_token;
+  }
+
+  async #authorized(method, path, body, headers = {}) {
+    const attempt = () => this.#send(method, path, body, { ...headers, Authorization: `Bearer ${this.#token}` });
+    if (this.#token === null) await this.renew();
+    try {
+      return await attempt();
+    } catch (error) {
+      if (error.status !== 401) throw error;
+      this.#token = null;
+      await this.renew();
+      return attempt();
+    }
+  }
+
+  async #send(method, path, body, headers = {}) {
+    let response;
+    try {
+      response = await this.fetch(`${this.baseUrl}/api/v1${path}`, {
+        method,
+        credentials: 'same-origin',
+        headers: body === undefined ? headers : { 'Content-Type': 'application/json', ...headers },
+        body: body === undefined ? undefined : JSON.stringify(body),
+      });
+    } catch {
+      throw new ApiError({ code: 'NETWORK', message: 'The server cannot be reached.' });
+    }
+    if (response.status === 204) return null;
+    const answer = await response.json().catch(() => null);
+    if (response.ok) return answer;
+    const problem = answer?.error ?? {};
+    throw new ApiError({
+      code: problem.code ?? 'HTTP_ERROR',
+      message: problem.message ?? `The server answered ${response.status}.`,
+      status: response.status,
+      details: problem.details,
+      retryAfter: Number(response.headers.get('Retry-After')) || 0,
+    });
+  }
+}

@@ -1,0 +1,333 @@
+/**
+ * One call: what is published, what is received, who is there. No framework; WebRTC and EventTarget only.
+ *
+ * Two connections (the client offers what it publishes, the SFU offers what can be watched), so offers never cross.
+ *
+ * Events: `change` (anything below changed), `chat` (a message), `ended` ({reason, message}).
+ */
+
+import { Signaling } from './signaling.js';
+
+/** RFC 6464 levels come as 0…1 here; below this a microphone hears a quiet room. */
+const SPEAKING_LEVEL = 0.02;
+const SPEAKING_POLL_MS = 200;
+/** Kept a little after the last sound, so that the mark does not flicker between words. */
+const SPEAKING_HOLD_MS = 600;
+/** How long a media connection may stay broken before the room is joined anew. */
+const BROKEN_MS = 6000;
+
+const ENCODINGS = {
+  camera: [{ maxBitrate: 1_500_000 }],
+  screen: [{ maxBitrate: 2_500_000 }],
+  microphone: [{}],
+};
+
+export class Call extends EventTarget {
+  #signaling;
+  #publish = null;
+  #subscribe = null;
+  #senders = new Map();
+  #local = new Map();
+  #tracks = new Map();
+  #offering = false;
+  #offerAgain = false;
+  #subscribing = Promise.resolve();
+  #poll = null;
+  #broken = null;
+  #heard = new Map();
+
+  /** user_id → {userId, username, avatarUrl, audio, video, screen, speaking, media: {camera, screen, microphone…}} */
+  participants = new Map();
+  /** `connecting`, `joined`, `lost` (coming back) or `ended`. */
+  state = 'connecting';
+  userId = null;
+
+  /**
+   * @param {object} options as of `Signaling`, and:
+   * @param {RTCIceServer[]} [options.iceServers]
+   */
+  constructor({ iceServers = [], signaling, ...options }) {
+    super();
+    this.iceServers = iceServers;
+    this.#signaling = signaling ?? new Signaling(options);
+    this.#signaling.addEventListener('joined', ({ detail }) => this.#joined(detail));
+    this.#signaling.addEventListener('frame', ({ detail }) => this.#frame(detail));
+    this.#signaling.addEventListener('lost', () => this.#set('lost'));
+    this.#signaling.addEventListener('ended', ({ detail }) => this.#ended(detail));
+  }
+
+  open() {
+    this.#signaling.open();
+  }
+
+  leave() {
+    this.#signaling.leave();
+  }
+
+  chat(message) {
+    return this.#signaling.send('chat', { message });
+  }
+
+  /** The local track of a source (`microphone`, `camera`, `screen`), or null. */
+  local(source) {
+    return this.#local.get(source) ?? null;
+  }
+
+  /**
+   * Publish a track as `source`, or stop publishing it with null. The caller owns the track and stops it.
+   * @param {'microphone'|'camera'|'screen'} source
+   * @param {MediaStreamTrack|null} track
+   */
+  async publish(source, track) {
+    if (track) this.#local.set(source, track);
+    else this.#local.delete(source);
+    this.#announce();
+    this.#changed();
+    const sender = this.#senders.get(source);
+    if (sender) {
+      // a paused camera keeps its place: no new negotiation for somebody who mutes and speaks again
+      await sender.replaceTrack(track).catch(() => {});
+    } else if (track && this.#publish) {
+      this.#add(source, track);
+      await this.#offer();
+    }
+  }
+
+  /** Mute or unmute a published track without giving the device back. */
+  enable(source, enabled) {
+    const track = this.#local.get(source);
+    if (track) track.enabled = enabled;
+    this.#announce();
+    this.#changed();
+  }
+
+  /** Statistics of both connections, for tests and for the curious: {publish: RTCStats[], subscribe: RTCStats[]}. */
+  async stats() {
+    const list = async (pc) => (pc ? [...(await pc.getStats()).values()] : []);
+    return { publish: await list(this.#publish), subscribe: await list(this.#subscribe) };
+  }
+
+  // ---------------------------------------------------------------- signaling
+
+  #joined(frame) {
+    this.userId = frame.user_id;
+    const present = new Set(frame.participants.map((participant) => participant.user_id));
+    for (const userId of this.participants.keys()) if (!present.has(userId)) this.participants.delete(userId);
+    for (const participant of frame.participants) this.#met(participant.user_id, participant);
+    if (!frame.resumed || !this.#publish) this.#connect(frame.ice_servers);
+    else this.#offerLost();
+    this.#set('joined');
+    this.#announce();
+  }
+
+  #frame(frame) {
+    const handler = {
+      'user-joined': () => this.#met(frame.user_id, frame.user_info ?? {}),
+      'user-left': () => this.participants.delete(frame.user_id),
+      'media-state': () => this.#state(frame),
+      chat: () => this.dispatchEvent(new CustomEvent('chat', { detail: this.#message(frame) })),
+      offer: () => this.#watched(frame),
+      answer: () => this.#answered(frame),
+    }[frame.type];
+    if (!handler) return;
+    handler();
+    this.#changed();
+  }
+
+  #met(userId, { username, avatar_url: avatarUrl, media_state: state }) {
+    if (userId === this.userId) return;
+    const known = this.participants.get(userId);
+    const person = known ?? { userId, media: {}, speaking: false, audio: false, video: false, screen: false };
+    person.username = username || known?.username || 'Guest';
+    person.avatarUrl = avatarUrl ?? known?.avatarUrl ?? null;
+    this.participants.set(userId, person);
+    if (state) this.#state({ user_id: userId, ...state });
+    this.#attach();
+  }
+
+  #state({ user_id: userId, audio_enabled: audio, video_enabled: video, screen_sharing: screen }) {
+    const person = this.participants.get(userId);
+    if (person) Object.assign(person, { audio, video, screen });
+  }
+
+  #message(frame) {
+    const own = frame.user_id === this.userId;
+    const name = own ? 'You' : (this.participants.get(frame.user_id)?.username ?? 'Somebody');
+    return { id: frame.message_id, userId: frame.user_id, own, name, text: frame.message, at: frame.timestamp };
+  }
+
+  #announce() {
+    const on = (source) => Boolean(this.#local.get(source)?.enabled);
+    this.#signaling.send('media-state', {
+      audio_enabled: on('microphone'),
+      video_enabled: on('camera'),
+      screen_sharing: on('screen'),
+    });
+  }
+
+  #ended(detail) {
+    this.#disconnect();
+    this.state = 'ended';
+    this.participants.clear();
+    this.dispatchEvent(new CustomEvent('ended', { detail }));
+    this.#changed();
+  }
+
+  // ---------------------------------------------------------------- media
+
+  #connect(iceServers) {
+    this.#disconnect();
+    if (iceServers) this.iceServers = iceServers;
+    this.#publish = this.#connection();
+    this.#subscribe = this.#connection();
+    this.#subscribe.ontrack = ({ transceiver, track }) => this.#received(transceiver, track);
+    for (const [source, track] of this.#local) this.#add(source, track);
+    if (this.#local.size) this.#offer();
+    this.#poll = setInterval(() => this.#listenForSpeakers(), SPEAKING_POLL_MS);
+  }
+
+  #disconnect() {
+    clearInterval(this.#poll);
+    clearTimeout(this.#broken);
+    this.#broken = null;
+    this.#publish?.close();
+    this.#subscribe?.close();
+    this.#publish = this.#subscribe = null;
+    this.#senders.clear();
+    this.#tracks.clear();
+    this.#heard.clear();
+    this.#offering = this.#offerAgain = false;
+    this.#subscribing = Promise.resolve();
+    for (const person of this.participants.values()) person.media = {};
+  }
+
+  #connection() {
+    const pc = new RTCPeerConnection({ iceServers: this.iceServers, bundlePolicy: 'max-bundle' });
+    pc.onconnectionstatechange = () => this.#watchConnection(pc);
+    return pc;
+  }
+
+  /** A connection that failed is not mended piecemeal: joining anew gives two fresh ones. */
+  #watchConnection(pc) {
+    if (pc !== this.#publish && pc !== this.#subscribe) return;
+    const broken = [this.#publish, this.#subscribe].some(({ connectionState }) =>
+      ['disconnected', 'failed'].includes(connectionState),
+    );
+    if (!broken) {
+      clearTimeout(this.#broken);
+      this.#broken = null;
+    } else {
+      this.#broken ??= setTimeout(() => {
+        this.#broken = null;
+        if (this.state === 'joined') this.#signaling.rejoin();
+        else this.#watchConnection(pc);
+      }, BROKEN_MS);
+    }
+  }
+
+  #add(source, track) {
+    const stream = new MediaStream([track]);
+    const { sender } = this.#publish.addTransceiver(track, {
+      direction: 'sendonly',
+      streams: [stream],
+      sendEncodings: ENCODINGS[source],
+    });
+    this.#senders.set(source, sender);
+  }
+
+  async #offer() {
+    if (this.#offering) {
+      this.#offerAgain = true;
+      return;
+    }
+    this.#offering = true;
+    const pc = this.#publish;
+    await pc.setLocalDescription();
+    if (pc !== this.#publish) return;
+    const sources = {};
+    for (const [source, sender] of this.#senders) {
+      const transceiver = pc.getTransceivers().find((each) => each.sender === sender);
+      if (transceiver?.mid) sources[transceiver.mid] = source;
+    }
+    this.#signaling.send('offer', { pc: 'publish', target_user_id: 'sfu', sdp: pc.localDescription.toJSON(), sources });
+  }
+
+  /** An offer whose answer went down with the socket is made again. */
+  #offerLost() {
+    this.#offering = false;
+    if (this.#offerAgain || this.#publish.signalingState === 'have-local-offer') this.#offer();
+  }
+
+  async #answered({ pc: which, from_user_id: from, sdp }) {
+    const pc = this.#publish;
+    if (from !== 'sfu' || which !== 'publish' || pc?.signalingState !== 'have-local-offer') return;
+    await pc.setRemoteDescription(sdp);
+    if (pc !== this.#publish) return;
+    this.#offering = false;
+    if (this.#offerAgain) {
+      this.#offerAgain = false;
+      await this.#offer();
+    }
+  }
+
+  #watched({ from_user_id: from, sdp, tracks = [] }) {
+    if (from !== 'sfu') return;
+    const pc = this.#subscribe;
+    // one after the other: an offer that arrives while the last is being answered waits for it
+    this.#subscribing = this.#subscribing.then(async () => {
+      if (pc !== this.#subscribe) return;
+      this.#tracks = new Map(tracks.map((track) => [track.mid, track]));
+      await pc.setRemoteDescription(sdp);
+      await pc.setLocalDescription();
+      this.#signaling.send('answer', { pc: 'subscribe', target_user_id: 'sfu', sdp: pc.localDescription.toJSON() });
+      this.#attach();
+      this.#changed();
+    });
+  }
+
+  #received(transceiver, track) {
+    track.onunmute = track.onmute = () => this.#changed();
+    this.#attach();
+    this.#changed();
+  }
+
+  /** Give every participant the tracks that are theirs now. */
+  #attach() {
+    if (!this.#subscribe) return;
+    const media = new Map();
+    for (const transceiver of this.#subscribe.getTransceivers()) {
+      const info = this.#tracks.get(transceiver.mid);
+      if (!info) continue;
+      const theirs = media.get(info.user_id) ?? {};
+      theirs[info.source] = transceiver.receiver.track;
+      media.set(info.user_id, theirs);
+    }
+    for (const person of this.participants.values()) person.media = media.get(person.userId) ?? {};
+  }
+
+  #listenForSpeakers() {
+    const now = performance.now();
+    for (const receiver of this.#subscribe.getReceivers()) {
+      if (receiver.track.kind !== 'audio') continue;
+      const level = Math.max(0, ...receiver.getSynchronizationSources().map((source) => source.audioLevel ?? 0));
+      if (level > SPEAKING_LEVEL) this.#heard.set(receiver.track.id, now);
+    }
+    let changed = false;
+    for (const person of this.participants.values()) {
+      const heard = this.#heard.get(person.media.microphone?.id) ?? -Infinity;
+      const speaking = now - heard < SPEAKING_HOLD_MS;
+      changed ||= speaking !== person.speaking;
+      person.speaking = speaking;
+    }
+    if (changed) this.#changed();
+  }
+
+  #set(state) {
+    this.state = state;
+    this.#changed();
+  }
+
+  #changed() {
+    this.dispatchEvent(new CustomEvent('change'));
+  }
+}

@@ -1,0 +1,4 @@
+/** The client of Meet for anybody's page: `import { Api, Call } from '…/client/index.js'`. No framework inside. */
+export { Api, ApiError } from './api.js';
+export { Call } from './call.js';
+export { Signaling } from './signaling.js';

@@ -1,0 +1,47 @@
+import { useEffect, useState } from 'preact/hooks';
+import { Api } from '../client/index.js';
+import { Account } from './account.jsx';
+import { Home } from './home.jsx';
+import { Meeting } from './meeting.jsx';
+
+const api = new Api();
+const JOIN = /^\/meetings\/([^/]+)\/join\/?$/;
+
+const meetingOf = (path) => {
+  const found = JOIN.exec(path);
+  return found && decodeURIComponent(found[1]);
+};
+
+/** The page in three states: signed out, at home, in a meeting. The address says which meeting. */
+export function App() {
+  const [user, setUser] = useState(undefined);
+  const [meetingId, setMeetingId] = useState(() => meetingOf(location.pathname));
+
+  useEffect(() => {
+    const follow = () => setMeetingId(meetingOf(location.pathname));
+    addEventListener('popstate', follow);
+    // a cookie of an earlier visit signs in again; the flag spares newcomers a request that must fail
+    if (localStorage.getItem('meet.visited')) api.me().then(setUser, () => setUser(null));
+    else setUser(null);
+    return () => removeEventListener('popstate', follow);
+  }, []);
+
+  const go = (id) => {
+    history.pushState(null, '', id ? `/meetings/${encodeURIComponent(id)}/join` : '/');
+    setMeetingId(id);
+  };
+  const signedIn = (account) => {
+    localStorage.setItem('meet.visited', 'yes');
+    setUser(account);
+  };
+  const signOut = async () => {
+    localStorage.removeItem('meet.visited');
+    await api.logout().catch(() => {});
+    setUser(null);
+  };
+
+  if (user === undefined) return <p class="loading" role="status">One moment…</p>;
+  if (!user) return <Account api={api} invited={Boolean(meetingId)} onSignedIn={signedIn} />;
+  if (meetingId) return <Meeting key={meetingId} api={api} user={user} meetingId={meetingId} onLeave={() => go(null)} />;
+  return <Home api={api} user={user} onOpen={go} onSignOut={signOut} />;
+}

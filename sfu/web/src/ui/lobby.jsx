@@ -1,0 +1,37 @@
+import { Control } from './controls.jsx';
+import { Video } from './tile.jsx';
+
+/** A look in the mirror before the others see it. */
+export function Lobby({ meeting, tracks, problem, joining, onToggle, onJoin, onBack }) {
+  return (
+    <main class="card lobby">
+      <h1>{meeting?.title ?? 'Meeting'}</h1>
+      {meeting && (
+        <p class="hint">
+          Number {meeting.meeting_number} ·{' '}
+          {meeting.current_participants === 1
+            ? '1 person is there'
+            : `${meeting.current_participants || 'nobody'} ${meeting.current_participants ? 'people are there' : 'is there yet'}`}
+        </p>
+      )}
+      <div class="mirror">
+        {tracks.camera ? <Video track={tracks.camera} mirrored label="Your camera" /> : <p>Your camera is off</p>}
+      </div>
+      <div class="controls" role="toolbar" aria-label="Devices">
+        <Control source="microphone" on={Boolean(tracks.microphone?.enabled)} onToggle={onToggle} />
+        <Control source="camera" on={Boolean(tracks.camera)} onToggle={onToggle} />
+      </div>
+      {problem && (
+        <p class="problem" role="alert">
+          {problem}
+        </p>
+      )}
+      <div class="row">
+        <button onClick={onBack}>Back</button>
+        <button class="primary" onClick={onJoin} disabled={joining || !meeting}>
+          Join now
+        </button>
+      </div>
+    </main>
+  );
+}

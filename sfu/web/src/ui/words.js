@@ -1,0 +1,33 @@
+/** A plain sentence for each thing that goes wrong. */
+
+const DEVICE = {
+  NotAllowedError: 'is blocked. Allow it in the browser’s address bar, then try again.',
+  NotFoundError: 'was not found. Plug one in, or go on without it.',
+  NotReadableError: 'is in use by another program. Close that program, then try again.',
+  OverconstrainedError: 'does not support what was asked of it.',
+};
+
+/** @param {'camera'|'microphone'|'screen'} source */
+export function deviceProblem(source, error) {
+  if (!navigator.mediaDevices) return 'Cameras and microphones need a secure address: open this page by https.';
+  if (source === 'screen' && error.name === 'NotAllowedError') return null; // the person changed their mind
+  return `Your ${source} ${DEVICE[error.name] ?? `could not be started (${error.name}).`}`;
+}
+
+const API = {
+  ROOM_FULL: 'This meeting is full. Ask somebody to make room, then try again.',
+  MEETING_ENDED: 'This meeting has ended.',
+  INVALID_ROOM: 'There is no meeting with this address. Check the link.',
+  RESOURCE_NOT_FOUND: 'There is no meeting with this address. Check the link.',
+  NETWORK: 'The server cannot be reached. Check your connection, then try again.',
+};
+
+export function apiProblem(error) {
+  if (error.code === 'VALIDATION_ERROR' && error.details && typeof error.details === 'object')
+    return Object.values(error.details).join(' ');
+  return API[error.code] ?? error.message;
+}
+
+export function endedProblem({ reason, message }) {
+  return API[reason] ?? message;
+}
