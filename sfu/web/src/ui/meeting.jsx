@@ -74,6 +74,7 @@ export function Meeting({ api, user, meetingId, onLeave }) {
         else setProblem(endedProblem(detail));
       });
       live.current.call = next;
+      globalThis.meetCall = next; // for the console, and for tests that measure
       setProblem(null);
       setCall(next);
       next.open();

@@ -1,0 +1,52 @@
+"""Debian's Chromium with its fake camera and microphone, and people who use it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from shutil import which
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from .person import Person
+
+FLAGS = [
+    "--no-sandbox",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+]
+
+SCREENSHOTS = Path("out/screenshots")
+"""Where the pictures of the page are kept, to be looked at."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = which("chromium")
+    assert path, "Chromium is missing: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def somebody(browser: Browser, base_url: str) -> Iterator[Callable[..., Person]]:
+    """Makes people; each has a browser profile of their own and must not have met an error of the page's script."""
+    people: list[Person] = []
+
+    def make(name: str, *, base_url: str = base_url, width: int = 1100, height: int = 700) -> Person:
+        people.append(Person(browser, base_url, name, width=width, height=height))
+        return people[-1]
+
+    yield make
+    for person in people:
+        person.close()
+    assert not [(person.name, error) for person in people for error in person.errors if "net::ERR" not in error]
