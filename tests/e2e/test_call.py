@@ -112,7 +112,10 @@ def test_a_lost_socket_comes_back_unseen(somebody: MakePerson, cable: Cable) -> 
     assert set(alice.page.evaluate("seen")) <= {1}, "Alice saw Bob leave"
 
 
-@pytest.mark.parametrize(("name", "width", "height"), [("phone", 390, 780), ("tablet", 820, 1100), ("desk", 1440, 900)])
+SIZES = [("phone", 390, 780), ("tablet", 820, 1100), ("desk", 1440, 900)]
+
+
+@pytest.mark.parametrize(("name", "width", "height"), SIZES)
 def test_the_page_fits_the_screen(somebody: MakePerson, name: str, width: int, height: int) -> None:
     alice, bob = somebody("alice", width=width, height=height), somebody("bob")
     alice.sign_up()

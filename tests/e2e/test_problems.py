@@ -77,6 +77,7 @@ def test_a_deleted_meeting(somebody: MakePerson) -> None:
       const renewed = await fetch('/api/v1/auth/refresh', { method: 'POST', headers, body: '{}' });
       const { access_token } = await renewed.json();
       const id = location.pathname.split('/')[2];
-      await fetch(`/api/v1/meetings/${id}`, { method: 'DELETE', headers: { Authorization: `Bearer ${access_token}` } });
+      const Authorization = `Bearer ${access_token}`;
+      await fetch(`/api/v1/meetings/${id}`, { method: 'DELETE', headers: { Authorization } });
     }""")
     expect(alice.page.get_by_role("alert")).to_contain_text("The meeting has ended.")
