@@ -17,7 +17,7 @@ class Role(StrEnum):
     """What a user may do beyond their own things."""
 
     USER = "user"
-    ADMINISTRATOR = "administrator"
+    ADMINISTRATOR = "admin"
 
 
 def fold(name: str) -> str:

@@ -168,6 +168,10 @@ class Row(Model):
         cls.Meta = type("Meta", (_Meta,), {})  # type: ignore[assignment]  # the protocol asks for ints and no None
         TABLES.append(cls)
 
+    def __repr__(self) -> str:
+        """The key alone: rows hold hashes of passwords, and what people wrote."""
+        return f"<{type(self).__name__} {self._get_hash_range_key_serialized_values()}>"
+
     @classmethod
     def _get_connection(cls) -> TableConnection:
         shared = connection()
