@@ -1,0 +1,36 @@
+# `make up` runs Meet; `make test` checks everything. README.md says the rest.
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)) python3)
+INSTALL = $(PYTHON) localstack/install.py
+RUN = .venv/bin/python
+SERVERS = .venvs/ministack/ready .venvs/servers/ready
+
+.PHONY: up test check bench soak lock setup
+up: .venv/ready $(SERVERS)
+	@exec $(RUN) localstack/up.py
+
+test: check $(SERVERS) .venvs/sam/ready
+	@localstack/debian-packages.sh chromium jq curl
+	$(RUN) -m pytest
+
+check: .venv/ready-dev
+	$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy && $(RUN) -m mypy localstack/up.py
+
+bench: .venv/ready-dev $(SERVERS)
+	$(RUN) -m pytest tests/bench -q -s
+
+soak: .venv/ready-dev $(SERVERS)
+	MEET_SOAK=1 $(RUN) -m pytest tests/contract -q
+
+lock: .venv/ready-dev
+	localstack/lock.sh
+
+setup: .venv/ready-dev $(SERVERS) .venvs/sam/ready
+
+.venv/ready: requirements.lock localstack/install.py pyproject.toml
+	@$(INSTALL) .venv requirements.lock --editable . && touch $@
+
+.venv/ready-dev: requirements-dev.lock .venv/ready
+	@$(INSTALL) .venv requirements-dev.lock && touch $@
+
+.venvs/%/ready: localstack/requirements-%.txt localstack/install.py
+	@$(INSTALL) .venvs/$* $< && touch $@

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Makes sure that the commands named as arguments are there, each from the Debian package of its name: installs
+# what is missing where it may, and otherwise says in one sentence what to install.
+set -u
+missing=()
+for name in "$@"; do command -v "$name" >/dev/null || missing+=("$name"); done
+[ ${#missing[@]} -eq 0 ] && exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  echo "Installing what the tests need: ${missing[*]} ..." >&2
+  export DEBIAN_FRONTEND=noninteractive
+  if apt-get update -qq && apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null; then exit 0; fi
+fi
+echo "The tests need ${missing[*]}: install with \`sudo apt install ${missing[*]}\`, then run the same command again." >&2
+exit 1

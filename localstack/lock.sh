@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Writes every lock file anew from the requirements that people edit. Run by `make lock`, after a change to them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+lock() { # OUTPUT INPUT...
+  local output=$1; shift
+  .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header \
+    --no-annotate --no-emit-package pip --fork-strategy fewest "$@" --output-file "$output"
+}
+runtime=(layers/deps/requirements.txt sfu/requirements.txt localstack/requirements-build.in)
+lock requirements.lock "${runtime[@]}"
+lock requirements-dev.lock "${runtime[@]}" tests/requirements.txt --constraint requirements.lock
+for name in ministack servers sam; do
+  lock "localstack/requirements-$name.txt" "localstack/requirements-$name.in"
+done
