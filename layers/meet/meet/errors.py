@@ -54,6 +54,15 @@ class InvalidToken(MeetError):
         super().__init__("INVALID_TOKEN", 401, message, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
 
 
+class InvalidCredentials(MeetError):
+    """401: the username and the password don't belong together; which of them is wrong isn't told."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "INVALID_CREDENTIALS", 401, "Invalid username or password", headers={"WWW-Authenticate": "Bearer"}
+        )
+
+
 class Forbidden(MeetError):
     """403: the caller is known and may not do this."""
 

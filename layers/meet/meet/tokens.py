@@ -90,6 +90,11 @@ def issue_csrf(*, now: datetime | None = None) -> tuple[str, datetime]:
     return _issue("csrf", settings().refresh_token_s, now)
 
 
+def read_csrf(token: str) -> datetime:
+    """When a CSRF token expires; `InvalidToken` where it is none of ours, or expired."""
+    return datetime.fromtimestamp(_read(token, ["csrf"], [])["exp"], UTC)
+
+
 def check_csrf(header: str | None, cookie: str | None) -> None:
     """Accept a request that a cookie signs in; `Forbidden` unless both carry one and the same CSRF token of ours."""
     refused = Forbidden("The X-CSRF-Token header must carry the token of the meet_csrf cookie")
@@ -98,7 +103,7 @@ def check_csrf(header: str | None, cookie: str | None) -> None:
     if not hmac.compare_digest(header.encode("utf-8", "replace"), cookie.encode("utf-8", "replace")):
         raise refused
     try:
-        _read(header, ["csrf"], [])
+        read_csrf(header)
     except InvalidToken:
         raise refused from None
 

@@ -10,6 +10,9 @@ from pynamodb.transactions import TransactWrite
 
 from meet.store.base import Row
 
+KEY_BYTES = 2048
+"""The longest partition key that DynamoDB takes; asked for a longer one, it refuses."""
+
 
 class _NameRow(Row):
     table = "names"
@@ -32,6 +35,8 @@ def drop(write: TransactWrite, name: str) -> None:
 
 def owner(name: str) -> str | None:
     """The id of the name's owner, or None."""
+    if len(name.encode()) > KEY_BYTES:
+        return None
     try:
         return _NameRow.get(name, consistent_read=True).owner_id
     except DoesNotExist:
