@@ -15,10 +15,9 @@ import time
 from dataclasses import dataclass, field
 
 from aioice import stun
+from aiortc import RTCCertificate
 from OpenSSL import SSL
 from pylibsrtp import Policy, Session
-
-from sfu.aiortc_parts import RTCCertificate
 
 KEY_LENGTHS = {b"SRTP_AEAD_AES_128_GCM": (16, 12), b"SRTP_AES128_CM_SHA1_80": (16, 14)}
 PROFILES = {

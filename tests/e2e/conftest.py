@@ -1,5 +1,6 @@
 """Debian's Chromium with its fake camera and microphone, and people who use it."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import which
@@ -7,6 +8,10 @@ from shutil import which
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.conftest import System
+from tests.processes import media_processes
+
+from .cable import Cable
 from .person import Person
 
 FLAGS = [
@@ -50,3 +55,24 @@ def somebody(browser: Browser, base_url: str) -> Iterator[Callable[..., Person]]
     for person in people:
         person.close()
     assert not [(person.name, error) for person in people for error in person.errors if "net::ERR" not in error]
+
+
+@pytest.fixture
+def cable(base_url: str) -> Iterator[Cable]:
+    """A way to the system that can be cut."""
+    cable = Cable(int(base_url.rpartition(":")[2]))
+    yield cable
+    cable.close()
+
+
+@pytest.fixture
+def media_libraries(system: System) -> Callable[[], set[str]]:
+    """Which libraries of FFmpeg or PyAV the system's media processes have mapped."""
+
+    def mapped() -> set[str]:
+        pids = media_processes(system.process.pid)
+        assert pids, "the system has no media process"
+        maps = "".join(Path(f"/proc/{pid}/maps").read_text() for pid in pids)
+        return {line.split("/")[-1] for line in maps.splitlines() if re.search(r"/(libav|libsw|av[./])", line)}
+
+    return mapped
