@@ -112,6 +112,11 @@ class Presence:
         numbers = cast("list[bytes]", self._redis.zrange("rooms", 0, -1))
         return [decode_room(text) for text in self._values("room", numbers)]
 
+    def home(self, number: int) -> str | None:
+        """The id of the live node that holds a room, or None. It is known before the room's first snapshot."""
+        home = cast("bytes | None", self._redis.get(f"home:{number}"))
+        return home.decode() if home and self._redis.exists(b"node:" + home) else None
+
     def nodes(self) -> list[NodeSnapshot]:
         """Every live media process."""
         return [

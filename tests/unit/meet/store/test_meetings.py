@@ -236,17 +236,25 @@ def test_renewing_tells_whose_seat_is_gone_and_gives_none_back() -> None:
     assert code_of(error) == "ROOM_FULL"
 
 
-def test_renewing_a_whole_large_room() -> None:
-    users = [new_id() for _ in range(meetings.AT_ONCE + 1)]
+def test_a_room_larger_than_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meetings, "AT_ONCE", 2)
+    monkeypatch.setattr(meetings, "LAPSED_AT_ONCE", 2)
+    users = ["bob", "carol", "dave", "erin", "frank"]
     meeting = made(max_participants=len(users))
     for user_id in users:
-        meetings.take_seat(meeting.meeting_id, user_id, "x", now=NOON)
+        meetings.take_seat(meeting.meeting_id, user_id, user_id, now=NOON)
     assert meetings.renew_seats(meeting.meeting_id, users, held_until=later(500)) == frozenset()
     assert now_in_store(meeting).current_participants(later(499)) == len(users)
     # Everybody's seat lapses at once; then a newcomer needs one, and so does the last who had one.
-    meetings.take_seat(meeting.meeting_id, "late", "Late", now=later(500))
-    assert meetings.take_seat(meeting.meeting_id, users[-1], "x", now=later(500)).joined_at == later(500)
+    meetings.take_seat(meeting.meeting_id, "grace", "Grace", now=later(500))
+    assert meetings.take_seat(meeting.meeting_id, "frank", "Frank", now=later(500)).joined_at == later(500)
     assert now_in_store(meeting).current_participants(later(500)) == 2
+
+
+def test_renewing_a_hundred_seats_is_an_expression_that_dynamodb_takes() -> None:
+    meeting = made()
+    strangers = [new_id() for _ in range(meetings.AT_ONCE)]
+    assert meetings.renew_seats(meeting.meeting_id, strangers, held_until=NOON) == set(strangers)
 
 
 def test_renewing_nobody() -> None:
