@@ -31,10 +31,17 @@ def message_id(at: datetime, sequence: int) -> str:
 
     `sequence` counts the messages of a room (modulo 4096), so those of one millisecond keep their order.
     """
+    return _uuid7(at, sequence & 0xFFF, secrets.randbits(62))
+
+
+def first_message_id(at: datetime) -> str:
+    """What sorts before or with every message of this millisecond and later ones."""
+    return _uuid7(at, 0, 0)
+
+
+def _uuid7(at: datetime, rand_a: int, rand_b: int) -> str:
     milliseconds = int(at.timestamp() * 1000) & (2**48 - 1)
-    high = milliseconds << 16 | 0x7000 | sequence & 0xFFF
-    low = secrets.randbits(62) | 1 << 63
-    digits = f"{high << 64 | low:032x}"
+    digits = f"{milliseconds << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
