@@ -24,20 +24,20 @@ def _valid_email(text: str) -> str:
 
 Username = Annotated[str, Field(examples=["testuser"]), AfterValidator(valid_username)]
 Email = Annotated[str, Field(examples=["test@example.com"]), AfterValidator(_valid_email)]
-NewPassword = Annotated[str, Field(examples=["SecurePass123!"], repr=False), AfterValidator(valid_password)]
-Password = Annotated[str, Field(examples=["SecurePass123!"], repr=False), AfterValidator(normal_password)]
+NewPassword = Annotated[str, Field(examples=["SecurePass123!"]), AfterValidator(valid_password)]
+Password = Annotated[str, Field(examples=["SecurePass123!"]), AfterValidator(normal_password)]
 AvatarUrl = Annotated[str, Field(examples=["https://example.com/a.jpg"]), AfterValidator(valid_avatar_url)]
 
 
 class RegisterBody(BaseModel):
     username: Username
     email: Email
-    password: NewPassword
+    password: Annotated[NewPassword, Field(repr=False)]
 
 
 class LoginBody(BaseModel):
     username: Annotated[str, Field(max_length=EMAIL_LENGTH, description="The username, or the email.")]
-    password: Password
+    password: Annotated[Password, Field(repr=False)]
 
 
 class RefreshBody(BaseModel):
@@ -50,9 +50,9 @@ class UpdateBody(BaseModel):
     username: Username | None = None
     email: Email | None = None
     avatar_url: Annotated[AvatarUrl | None, Field(description='"" for none.')] = None
-    password: NewPassword | None = None
+    password: Annotated[NewPassword | None, Field(repr=False)] = None
     current_password: Annotated[
-        Password | None, Field(description="Needed to change one's own email or password.")
+        Password | None, Field(repr=False, description="Needed to change one's own email or password.")
     ] = None
 
 
