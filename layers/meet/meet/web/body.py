@@ -88,12 +88,12 @@ def _constant(name: str) -> NoReturn:
 def _deeper_than(most: int, value: Any) -> bool:
     """Level by level, so that depth costs no stack."""
     level = [value]
-    for _ in range(most + 1):
+    for _ in range(most):
         level = [
             inner
             for outer in level
-            if isinstance(outer, dict | list)
             for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
         ]
     return bool(level)
 
