@@ -16,6 +16,7 @@ import secrets
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TextIO
@@ -27,7 +28,9 @@ from children import Children, Refused, Stopped
 from meet.config import Settings, settings
 from meet.errors import Unavailable
 from meet.presence import Presence
+from meet.ratelimit import limits_from
 from meet.store.base import create_tables
+from meet.store.users import ensure_administrator
 from meet.tokens import SECRET_BYTES
 from servers import LOOPBACK, ROOT, Server, answers, check_port, free_ports, ministack, seaweedfs, valkey
 
@@ -47,13 +50,15 @@ def read_settings() -> Settings:
         name = "MEET_" + "_".join(str(part) for part in first["loc"]).upper()
         raise Refused(f"{name} is wrong: {first['msg']}.") from None
     try:
-        table = chosen.rate_limit_table
+        limits_from(chosen)
     except json.JSONDecodeError:
-        table = {"": "not JSON"}
-    if table is not None and (not isinstance(table, dict) or "" in table):
-        raise Refused("MEET_RATE_LIMITS is wrong: it must be a JSON table {class: [limit, burst]}, or `off`.")
-    if bool(chosen.admin_username) != bool(chosen.admin_password.get_secret_value()):
-        raise Refused("MEET_ADMIN_USERNAME and MEET_ADMIN_PASSWORD make the administrator together: set both.")
+        raise Refused(
+            "MEET_RATE_LIMITS is wrong: it must be a JSON table {class: [limit, burst]}, or `off`."
+        ) from None
+    except ValueError as error:
+        raise Refused(f"{error}.") from None
+    if chosen.admin_password.get_secret_value() and not chosen.admin_username:
+        raise Refused("MEET_ADMIN_PASSWORD is the password of nobody: set MEET_ADMIN_USERNAME too.")
     return chosen
 
 
@@ -108,10 +113,10 @@ def start_servers(children: Children, chosen: Settings, home: Path) -> dict[str,
         started.append(valkey(home, redis_port))
         redis_url = env["MEET_REDIS_URL"] = f"redis://{LOOPBACK}:{redis_port}/0"
     for server in started:
-        children.start(server.name, SERVERS, server.command, os.environ | env | server.env)
+        children.start(server.name, SERVERS, server.command, {**os.environ, **env, **server.env})
     for server in started:
         if server.ready_url:
-            children.wait_until(lambda url=server.ready_url: answers(url), server.name, READY_S)
+            children.wait_until(partial(answers, server.ready_url), server.name, READY_S)
     with Redis.from_url(redis_url, socket_timeout=2, socket_connect_timeout=2) as redis:
         children.wait_until(lambda: redis_answers(redis), "Redis (MEET_REDIS_URL)", READY_S)
     return env
@@ -125,14 +130,17 @@ def redis_answers(redis: Redis) -> bool:
         return False
 
 
-def make_tables() -> None:
-    """Create what DynamoDB lacks."""
+def prepare_store() -> None:
+    """Create the tables that DynamoDB lacks, and the configured administrator."""
     try:
         create_tables()
+        ensure_administrator()
     except Unavailable as error:
         raise Refused(
             f"DynamoDB at {settings().aws_endpoint_url or 'AWS'} can't be used ({error}): see MEET_AWS_ENDPOINT_URL."
         ) from None
+    except ValueError as error:
+        raise Refused(f"The administrator can't be made of MEET_ADMIN_*: {error}.") from None
 
 
 def start_system(children: Children, chosen: Settings) -> None:
@@ -174,7 +182,7 @@ def run(stop_asked: Event, *, services_only: bool) -> None:
             env = start_servers(children, chosen, home)
             os.environ |= env
             chosen = read_settings()
-            make_tables()
+            prepare_store()
             if services_only:
                 print(json.dumps(env | {"MEET_JWT_SECRET": os.environ["MEET_JWT_SECRET"]}), flush=True)
             else:

@@ -44,7 +44,7 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("MEET_", "AWS_"))}
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+def unused_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
     """A port of loopback that nobody uses now."""
     with socket.socket(socket.AF_INET, kind) as one:
         one.bind(("127.0.0.1", 0))
@@ -61,12 +61,20 @@ def running(env: dict[str, str], *arguments: str) -> Iterator[tuple["subprocess.
         try:
             line = process.stdout.readline()
             if not line:
-                pytest.fail(f"up.py {' '.join(arguments)} ended with exit code {process.wait()}: see its error output")
+                pytest.fail(
+                    f"up.py {' '.join(arguments)} ended with exit code {process.wait()}: see its error output"
+                )
             yield process, line
         finally:
             process.send_signal(signal.SIGTERM)
             code = process.wait(STOP_S)
     assert code == 0, f"up.py ended with exit code {code}: see its error output"
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Finds a TCP port of loopback that nobody listens on."""
+    return unused_port
 
 
 @pytest.fixture(scope="session")
@@ -89,8 +97,8 @@ def start_system(backend: dict[str, str], tmp_path_factory: pytest.TempPathFacto
         env |= {
             "MEET_HOME": str(tmp_path_factory.mktemp("system")),
             "MEET_BIND_HOST": "127.0.0.1",
-            "MEET_PORT": str(free_port()),
-            "MEET_UDP_PORT": str(free_port(socket.SOCK_DGRAM)),
+            "MEET_PORT": str(unused_port()),
+            "MEET_UDP_PORT": str(unused_port(socket.SOCK_DGRAM)),
             "MEET_ANNOUNCED_IP": "127.0.0.1",
             "MEET_REDIS_URL": backend["MEET_REDIS_URL"].removesuffix("/0") + f"/{number}",
             "MEET_TABLE_PREFIX": f"test{number}-",

@@ -23,6 +23,9 @@ class Settings(BaseSettings):
     public_base_url: str = ""
     """What clients call, without a trailing slash; empty: `http://localhost:<port>`."""
 
+    trusted_proxies: str = ""
+    """Addresses of the proxies before the edge whose `X-Forwarded-*` is believed, comma-separated; else none is."""
+
     udp_port: int = Field(40000, ge=1, le=65535)
     """Media process i binds UDP port `udp_port + i`."""
     announced_ip: str = "auto"

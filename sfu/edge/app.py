@@ -1,0 +1,70 @@
+"""The edge's routes and what they share: one Redis client, one HTTP client."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import Scope
+
+from meet.config import Settings
+from meet.errors import MeetError
+from meet.presence import AsyncPresence
+from meet.ratelimit import limits_from
+from meet.web.errors import CODES, UNEXPECTED, answer_to, understood
+from sfu.edge.page import Page
+from sfu.edge.placement import Placement
+from sfu.edge.relay import LIMITS, Relay
+from sfu.edge.sockets import Signaling
+
+
+def create_edge(chosen: Settings, *, page: Path, redis: Redis) -> Starlette:
+    """The application of the public port; `page` is the folder of the built page. `redis` is closed at its end."""
+    client = httpx.AsyncClient(limits=LIMITS, trust_env=False, follow_redirects=False)
+    placement = Placement(AsyncPresence(redis))
+
+    async def to_functions(_: Scope) -> str:
+        return chosen.api_url or f"http://127.0.0.1:{chosen.gateway_port}"
+
+    async def to_room(scope: Scope) -> str:
+        return (await placement.home(scope["path_params"]["room_id"])).url
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await client.aclose()
+        await redis.aclose()
+
+    document = Page(page, signaling_url=chosen.signaling_url)
+    media = Relay(client, to_room)
+    app = Starlette(
+        routes=[
+            WebSocketRoute("/ws/signaling", Signaling(redis, placement, limits_from(chosen)).__call__),
+            Route("/whip/{room_id}", media),
+            Route("/whip/{room_id}/{rest:path}", media),
+            Route("/whep/{room_id}", media),
+            Route("/whep/{room_id}/{rest:path}", media),
+            Route("/", document),
+            Route("/meetings/{meeting_id}/join", document),
+            Route("/assets/{rest:path}", document),
+            Route("/{rest:path}", Relay(client, to_functions)),
+        ],
+        exception_handlers={MeetError: _answer, HTTPException: _answer, Exception: _answer},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False  # the functions decide what a path means
+    return app
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    known = understood(error) or MeetError(CODES[500], 500, UNEXPECTED)
+    answer = answer_to(request.scope, known)
+    if request_id := request.scope.get("state", {}).get("request_id"):
+        answer.headers["X-Request-Id"] = request_id
+    return answer
