@@ -99,13 +99,21 @@ def get(text: str | int) -> Meeting:
     return meeting
 
 
-def of_user(user_id: str, *, offset: int, limit: int, status: Status | None = None) -> tuple[list[Meeting], int]:
-    """The meetings that a user created or took part in, newest first: one page of them, and how many there are.
+def ids_of_user(user_id: str) -> dict[str, datetime]:
+    """The ids of the meetings that a user created or took part in, each with the time it was created.
 
     It reads indexes, which follow a write within about a second.
     """
     known = participants.meetings_of(user_id)
-    known |= {row.meeting_id: row.created_at for row in _MeetingRow.by_creator.query(user_id)}
+    return known | {row.meeting_id: row.created_at for row in _MeetingRow.by_creator.query(user_id)}
+
+
+def of_user(user_id: str, *, offset: int, limit: int, status: Status | None = None) -> tuple[list[Meeting], int]:
+    """The meetings that a user created or took part in, newest first: one page of them, and how many there are.
+
+    It is as late as `ids_of_user`.
+    """
+    known = ids_of_user(user_id)
     newest = sorted(known, key=lambda meeting_id: (known[meeting_id], meeting_id), reverse=True)
     if status is None:
         return _read_all(newest[offset : offset + limit]), len(newest)
