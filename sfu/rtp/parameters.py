@@ -11,6 +11,10 @@ Source = Literal["microphone", "camera", "screen", "screen-audio"]
 
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
 """RFC 9143 section 15.1"""
+RID_URI = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+"""RFC 8852 section 4.1"""
+REPAIRED_RID_URI = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
+"""RFC 8852 section 4.2"""
 ABS_SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 AUDIO_LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 """RFC 6464"""

@@ -1,0 +1,250 @@
+"""The tracks of one room and who gets which: RTP and RTCP of every peer in, calls on their transports out.
+
+Theory of operation. A peer (one transport) has producers, consumers, or both. A packet finds its producer by SSRC;
+one that was not signalled is learnt from the MID extension (RFC 8843 section 9.2) or, without that, from a payload
+type that only one track has. The producer hands each new packet to its consumers; each consumer renumbers it and
+calls its transport. What has to be thought about is thought about in `produce` and `consume`.
+
+Nothing here raises on account of what a peer sends: what can't be read is counted in `malformed` and dropped.
+"""
+
+from collections.abc import Mapping
+from heapq import heappop, heappush
+from itertools import count
+from random import Random, SystemRandom
+from types import MappingProxyType
+
+from sfu.consumer import REPORT_INTERVAL_S, Consumer
+from sfu.producer import Producer
+from sfu.rtp import rtcp
+from sfu.rtp.packet import PacketError, RtpPacket, parse
+from sfu.rtp.parameters import MID_URI, RtpParameters, RtpTransport, TrackInfo
+
+REMB_BPS = 5_000_000
+"""What one publisher may send in all: 720p with two smaller encodings, a screen and audio, as Chromium would."""
+REPORTER_SSRC = 1
+"""Our reports to publishers come from a source that sends nothing; libwebrtc's receivers say 1 too."""
+
+
+class _Peer:
+    """What comes and goes over one transport."""
+
+    __slots__ = ("by_ssrc", "consumers", "producers")
+
+    def __init__(self) -> None:
+        self.by_ssrc: dict[int, Producer] = {}
+        self.producers: list[Producer] = []
+        self.consumers: dict[int, Consumer] = {}  # by SSRC, that of RTX too
+
+
+class Router:
+    """The producers and consumers of one room."""
+
+    def __init__(self, *, cname: str = "meet", remb_bps: int = REMB_BPS, rng: Random | None = None) -> None:
+        """`cname` names us in RTCP to publishers; `rng` is for tests that want to know what comes out."""
+        self.malformed = 0
+        """Packets that could not be read."""
+        self.unknown = 0
+        """Packets of no track that we know."""
+        self._cname = cname
+        self._remb_bps = remb_bps
+        self._rng = rng or SystemRandom()
+        self._peers: dict[str, _Peer] = {}
+        self._producers: dict[str, Producer] = {}
+        self._consumers: dict[str, list[Consumer]] = {}
+        self._reports: list[tuple[float, int, Consumer]] = []  # a heap of who is due when
+        self._order = count()
+
+    @property
+    def producers(self) -> Mapping[str, Producer]:
+        """By track id."""
+        return MappingProxyType(self._producers)
+
+    def consumers(self, track_id: str) -> tuple[Consumer, ...]:
+        """Who gets a track; nobody for one that is unknown."""
+        return tuple(self._consumers.get(track_id, ()))
+
+    # --- setting up
+
+    def produce(self, track: TrackInfo, transport: RtpTransport, now: float) -> Producer:
+        """A peer publishes a track; `track.parameters` say what will arrive. ValueError for a track id in use."""
+        if track.track_id in self._producers:
+            raise ValueError(f"track {track.track_id} is published already")
+        producer = Producer(track, transport, reporter=(REPORTER_SSRC, self._cname), remb_bps=self._remb_bps, now=now)
+        self._producers[track.track_id] = producer
+        self._consumers[track.track_id] = []
+        peer = self._peers.setdefault(track.peer_id, _Peer())
+        peer.producers.append(producer)
+        for ssrc in producer.ssrcs:
+            peer.by_ssrc[ssrc] = producer
+        return producer
+
+    def close_producer(self, track_id: str, now: float) -> tuple[Consumer, ...]:
+        """A track ends, and with it its consumers, which are returned; a track that is unknown has none."""
+        producer = self._producers.get(track_id)
+        if producer is None:
+            return ()
+        closed = self.consumers(track_id)
+        for consumer in closed:
+            self.close_consumer(consumer, now)
+        del self._producers[track_id], self._consumers[track_id]
+        peer = self._peers[producer.track.peer_id]
+        peer.producers.remove(producer)
+        peer.by_ssrc = {ssrc: owner for ssrc, owner in peer.by_ssrc.items() if owner is not producer}
+        self._forget_if_idle(producer.track.peer_id)
+        return closed
+
+    def consume(
+        self, track_id: str, parameters: RtpParameters, transport: RtpTransport, now: float, *, peer_id: str
+    ) -> Consumer:
+        """The peer `peer_id` gets a track, of video from the next key frame on, which is asked for.
+
+        `parameters` are what it negotiated; their first encoding has the SSRCs that it will see, unique to the
+        peer. Raises KeyError for a track that is unknown, `IncompatibleCodecs` (a ValueError) where it understands
+        none of the track's codecs.
+        """
+        producer = self._producers[track_id]
+        consumer = Consumer(producer, peer_id, parameters, transport, rng=self._rng, now=now)
+        peer = self._peers.setdefault(peer_id, _Peer())
+        for ssrc in consumer.ssrcs:
+            peer.consumers[ssrc] = consumer
+        self._consumers[track_id].append(consumer)
+        self._connect(producer)
+        first_report = now + REPORT_INTERVAL_S * self._rng.random()  # so that they don't leave all at once
+        heappush(self._reports, (first_report, next(self._order), consumer))
+        producer.request_key_frame(now)
+        return consumer
+
+    def close_consumer(self, consumer: Consumer, now: float) -> None:
+        """A subscriber gets a track no more; closing twice does nothing."""
+        consumers = self._consumers.get(consumer.producer.track.track_id, [])
+        if consumer not in consumers:
+            return
+        consumers.remove(consumer)
+        self._connect(consumer.producer)
+        peer = self._peers[consumer.peer_id]
+        for ssrc in consumer.ssrcs:
+            if peer.consumers.get(ssrc) is consumer:
+                del peer.consumers[ssrc]
+        consumer.close()
+        self._forget_if_idle(consumer.peer_id)
+
+    def close_peer(self, peer_id: str, now: float) -> None:
+        """A transport is gone: all that came and went over it ends."""
+        peer = self._peers.get(peer_id)
+        if peer is None:
+            return
+        for consumer in set(peer.consumers.values()):
+            self.close_consumer(consumer, now)
+        for producer in list(peer.producers):
+            self.close_producer(producer.track.track_id, now)
+
+    def mute(self, track_id: str, muted: bool) -> None:
+        """Stop forwarding a track, or go on, in which case video starts with a key frame. KeyError if unknown."""
+        producer = self._producers[track_id]
+        if producer.muted == muted:
+            return
+        producer.muted = muted
+        for consumer in self._consumers[track_id]:
+            consumer.pause()
+        if not muted:
+            producer.want_key_frame()
+
+    # --- what arrives
+
+    def receive_rtp(self, peer_id: str, data: bytes, now: float) -> None:
+        """A decrypted RTP packet of a peer."""
+        peer = self._peers.get(peer_id)
+        if peer is None:
+            self.unknown += 1
+            return
+        try:
+            packet = parse(data)
+        except PacketError:
+            self.malformed += 1
+            return
+        producer = peer.by_ssrc.get(packet.ssrc)
+        if producer is None:
+            producer = self._learn(peer, packet)
+            if producer is None:
+                self.unknown += 1
+                return
+        producer.receive_rtp(packet, now)
+
+    def receive_rtcp(self, peer_id: str, data: bytes, now: float) -> None:
+        """A decrypted compound RTCP packet of a peer. It can only speak of the peer's own producers and consumers."""
+        peer = self._peers.get(peer_id)
+        if peer is None:
+            self.unknown += 1
+            return
+        try:
+            packets = rtcp.parse(data)
+        except PacketError:
+            self.malformed += 1
+            return
+        for packet in packets:
+            self._hear(peer, packet, now)
+
+    def tick(self, now: float) -> None:
+        """What time brings: call it every 20 ms or so."""
+        for producer in self._producers.values():
+            producer.tick(now)
+        reports = self._reports
+        while reports and reports[0][0] <= now:
+            _, order, consumer = heappop(reports)
+            if consumer.closed:
+                continue
+            consumer.report(now)
+            heappush(reports, (now + REPORT_INTERVAL_S, order, consumer))
+
+    def _hear(self, peer: _Peer, packet: rtcp.RtcpPacket, now: float) -> None:
+        match packet:
+            case rtcp.SenderReport() | rtcp.ReceiverReport():
+                if isinstance(packet, rtcp.SenderReport) and packet.ssrc in peer.by_ssrc:
+                    peer.by_ssrc[packet.ssrc].receive_report(packet, now)
+                for block in packet.reports:
+                    consumer = peer.consumers.get(block.ssrc)
+                    if consumer is not None and block.ssrc == consumer.ssrc:
+                        consumer.receive_report(block, now)
+            case rtcp.Nack():
+                consumer = peer.consumers.get(packet.media_ssrc)
+                if consumer is not None and packet.media_ssrc == consumer.ssrc:
+                    consumer.receive_nack(packet.sequence_numbers, now)
+            case rtcp.PictureLoss():
+                self._key_frame_wanted(peer, packet.media_ssrc, now)
+            case rtcp.FullIntraRequest():
+                for ssrc, _ in packet.commands:
+                    self._key_frame_wanted(peer, ssrc, now)
+
+    def _key_frame_wanted(self, peer: _Peer, ssrc: int, now: float) -> None:
+        consumer = peer.consumers.get(ssrc)
+        if consumer is not None:
+            consumer.request_key_frame(now)
+
+    def _learn(self, peer: _Peer, packet: RtpPacket) -> Producer | None:
+        """Whose packet this is, by MID (RFC 8843 section 9.2) or else by payload type; its SSRC is then known."""
+        candidates = [producer for producer in peer.producers if producer.takes(packet.payload_type)]
+        named = [producer for producer in candidates if self._mid(producer, packet) is not None]
+        if named:
+            candidates = [
+                producer
+                for producer in named
+                if self._mid(producer, packet) == producer.track.parameters.mid.encode()
+            ]
+        if len(candidates) != 1 or not candidates[0].learn(packet):
+            return None
+        peer.by_ssrc[packet.ssrc] = candidates[0]
+        return candidates[0]
+
+    @staticmethod
+    def _mid(producer: Producer, packet: RtpPacket) -> bytes | None:
+        element_id = producer.track.parameters.extension_id(MID_URI)
+        return None if element_id is None else packet.elements.get(element_id)
+
+    def _connect(self, producer: Producer) -> None:
+        producer.forward = tuple(consumer.forward for consumer in self._consumers[producer.track.track_id])
+
+    def _forget_if_idle(self, peer_id: str) -> None:
+        peer = self._peers.get(peer_id)
+        if peer is not None and not peer.producers and not peer.consumers:
+            del self._peers[peer_id]

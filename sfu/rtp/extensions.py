@@ -1,0 +1,135 @@
+"""The header extensions that a subscriber gets: what it negotiated and nothing else (RFC 8285).
+
+`mid` is the subscriber's own, abs-send-time is written anew, and a few travel on as they came where both ends
+negotiated them. All else, known or not, is left out with the publisher's numbering.
+"""
+
+from struct import Struct
+
+from sfu.rtp.packet import ONE_BYTE_PROFILE, RtpPacket, header, padding, write_elements
+from sfu.rtp.parameters import (
+    ABS_SEND_TIME_URI,
+    AUDIO_LEVEL_URI,
+    DEPENDENCY_DESCRIPTOR_URI,
+    MID_URI,
+    VIDEO_ORIENTATION_URI,
+    RtpParameters,
+)
+
+PASSED_URIS = (AUDIO_LEVEL_URI, VIDEO_ORIENTATION_URI, DEPENDENCY_DESCRIPTOR_URI)
+"""What means the same to a subscriber as it did to us."""
+
+
+def send_time(now: float) -> int:
+    """abs-send-time: seconds with 18 fractional bits, 24 bits in all, so that it wraps every 64 s."""
+    return int(now * 262144) & 0xFFFFFF
+
+
+class PassedElements:
+    """The elements that travel on, for all subscribers that negotiated them alike: written once per packet.
+
+    A header extension is [abs-send-time] [mid] [passed elements, padding]. The first two are the subscriber's own;
+    the rest is the same for all whose own take as many bytes modulo 4.
+    """
+
+    __slots__ = ("_ids", "_nothing", "_own_size", "packet", "tail", "time")
+
+    def __init__(self, ids: tuple[tuple[int, int], ...], own_size: int) -> None:
+        """`ids` are pairs (the publisher's id, the subscriber's id)."""
+        self._ids = ids
+        self._own_size = own_size
+        self._nothing = padding(own_size)
+        self.packet: RtpPacket | None = None
+        """The packet that the rest is for."""
+        self.tail: bytes | None = b""
+        """One-byte elements and padding; None where an element needs the two-byte form, which then all must have."""
+        self.time = 0
+        """The abs-send-time: when the packet arrived, so that writing a header again gives the same bytes."""
+
+    def prepare(self, packet: RtpPacket) -> None:
+        """Write the rest for this packet."""
+        self.packet = packet
+        self.time = send_time(packet.arrival)
+        self.tail = self._nothing
+        passed = self.elements(packet) if self._ids and packet.extension else ()
+        if passed:
+            profile, block = write_elements(passed)
+            size = sum(1 + len(value) for _, value in passed)
+            one_byte = profile == ONE_BYTE_PROFILE
+            self.tail = block[:size] + padding(self._own_size + size) if one_byte else None
+
+    def elements(self, packet: RtpPacket) -> list[tuple[int, bytes]]:
+        """What of a packet's extension travels on, with the subscriber's ids."""
+        found = packet.elements
+        return [(to, found[of]) for of, to in self._ids if of in found]
+
+
+Sharing = dict[tuple[tuple[tuple[int, int], ...], int], PassedElements]
+"""A producer's `PassedElements`, by what tells them apart."""
+
+
+class HeaderWriter:
+    """Writes the RTP headers of one SSRC of one subscriber."""
+
+    __slots__ = ("_mid", "_mid_id", "_mid_text", "_own_size", "_pack", "_passed", "_ssrc", "_time_id", "_time_word")
+
+    def __init__(self, source: RtpParameters, target: RtpParameters, ssrc: int, sharing: Sharing) -> None:
+        """`source` is what the publisher negotiated, `target` the subscriber.
+
+        Raises ValueError where abs-send-time or mid has an id above 14, or the mid more than 16 bytes: the SFU
+        offers, so it never has to.
+        """
+        self._ssrc = ssrc
+        self._time_id = target.extension_id(ABS_SEND_TIME_URI)
+        self._mid_id = target.extension_id(MID_URI) if target.mid else None
+        self._mid_text = target.mid.encode()
+        if max(self._time_id or 1, self._mid_id or 1) > 14 or len(self._mid_text) > 16:
+            raise ValueError("abs-send-time and mid do not fit the one-byte form")
+        self._mid = b""
+        if self._mid_id is not None:
+            self._mid = bytes((self._mid_id << 4 | len(self._mid_text) - 1,)) + self._mid_text
+        self._time_word = None if self._time_id is None else (self._time_id << 4 | 2) << 24
+        self._own_size = len(self._mid) + (0 if self._time_id is None else 4)
+        self._pack = Struct(f"!BBHLLHH{'' if self._time_id is None else 'L'}{len(self._mid)}s").pack
+        ids = tuple(
+            (of, to)
+            for uri in PASSED_URIS
+            if (of := source.extension_id(uri)) is not None and (to := target.extension_id(uri)) is not None
+        )
+        key = (ids, self._own_size & 3)
+        self._passed = sharing.setdefault(key, PassedElements(*key))
+
+    def write(
+        self, packet: RtpPacket, marker_type: int, sequence_number: int, timestamp: int, time: int | None = None
+    ) -> bytes:
+        """The header under which `packet` goes out: the same bytes each time for the same arguments.
+
+        `time` is the abs-send-time; that of the packet's arrival where it is not given.
+        """
+        passed = self._passed
+        if passed.packet is not packet:
+            passed.prepare(packet)
+        tail = passed.tail
+        if time is None:
+            time = passed.time
+        if tail is None:
+            return self._long(packet, (marker_type, sequence_number, timestamp, self._ssrc), time)
+        words = self._own_size + len(tail) >> 2
+        fields = (0x90, marker_type, sequence_number, timestamp, self._ssrc, ONE_BYTE_PROFILE, words)
+        if self._time_word is not None:
+            return self._pack(*fields, self._time_word | time, self._mid) + tail
+        if words:
+            return self._pack(*fields, self._mid) + tail
+        return header(marker_type, sequence_number, timestamp, self._ssrc)
+
+    def _long(self, packet: RtpPacket, fields: tuple[int, int, int, int], time: int) -> bytes:
+        """The two-byte form, for a dependency descriptor that brings its structure on a key frame.
+
+        RFC 8285 section 4.1.2 wants a mix of forms negotiated; who negotiated that extension reads both.
+        """
+        elements = self._passed.elements(packet)
+        if self._mid_id is not None:
+            elements.append((self._mid_id, self._mid_text))
+        if self._time_id is not None:
+            elements.append((self._time_id, time.to_bytes(3, "big")))
+        return header(*fields, *write_elements(elements))

@@ -1,0 +1,120 @@
+"""One unbroken stream for a subscriber, whatever happens to its sources.
+
+The subscriber's sequence numbers run on without a gap that it would ask about: across pauses, across packets that are
+left out on purpose, across a change of source. Between such events a stretch of the source's indices maps to the
+subscriber's by one constant, so a packet that was lost on the way in keeps its number free until it comes.
+
+Theory of operation. A *segment* is such a stretch: indices [first, last] of one source, out = index + delta. The
+current one is open at the end. `follow` and `skip` close it and open another, whose first packet takes the number
+after the highest that was given out, so no two packets ever share a number: AES-GCM allows no repetition with other
+bytes. Closed segments are kept (a bounded number) for late packets, and to find the packet that a NACK means.
+"""
+
+from collections import deque
+from typing import Generic, NamedTuple, TypeVar
+
+S = TypeVar("S")
+
+MAX_SEGMENTS = 128
+"""As in Galène's `packetmap`. What lies further back can't be late any more."""
+
+
+class Segment(NamedTuple, Generic[S]):
+    """Indices `first` to `last` of `source` go out as index + `delta`, timestamps + `timestamp_offset`."""
+
+    source: S
+    first: int
+    last: int
+    delta: int
+    timestamp_offset: int
+
+
+class Munger(Generic[S]):
+    """The map from sources' indices to a subscriber's. A source is anything that is compared by identity."""
+
+    def __init__(self, first_index: int) -> None:
+        """`first_index` is the first index that goes out."""
+        self._closed: deque[Segment[S]] = deque(maxlen=MAX_SEGMENTS)
+        self._source: S | None = None
+        self._first = first_index
+        self._highest = first_index - 1  # of the source's indices in the open segment
+        self._delta = 0
+        self.timestamp_offset = 0
+        """What is added to the timestamps of the source that is followed now."""
+
+    @property
+    def source(self) -> S | None:
+        """The source that is followed, None before the first."""
+        return self._source
+
+    @property
+    def highest_in(self) -> int:
+        """The highest index of the source that was mapped, or passed over by `follow` or `skip`."""
+        return self._highest
+
+    @property
+    def highest_out(self) -> int:
+        """The highest index that was given out."""
+        return self._highest + self._delta
+
+    def follow(self, source: S, index: int, timestamp_offset: int) -> None:
+        """Go on with `source` at `index`, which takes the next number.
+
+        The same source may be followed anew, after a pause, only at an index above `highest_in`: ValueError.
+        """
+        if source is self._source and index <= self._highest:
+            raise ValueError("this packet of the source was passed already")
+        out = self.highest_out + 1
+        self._close(self._highest)
+        self._source = source
+        self.timestamp_offset = timestamp_offset
+        self._open(index, out)
+
+    def map(self, index: int) -> int | None:
+        """The subscriber's index of a packet of the followed source; None for one that it must not get.
+
+        That is a packet from before the subscriber's start, out of a pause, or from before the source was followed.
+        """
+        if index >= self._first:
+            if index > self._highest:  # noqa: PLR1730 - once per packet and subscriber: `max` costs half of all this
+                self._highest = index
+            return index + self._delta
+        for segment in reversed(self._closed):
+            if segment.source is not self._source or segment.timestamp_offset != self.timestamp_offset:
+                return None
+            if index >= segment.first:
+                return index + segment.delta if index <= segment.last else None
+        return None
+
+    def skip(self, index: int) -> bool:
+        """Leave a packet of the followed source out, so that the subscriber never misses it.
+
+        False where it is too late for that: a newer packet went out already and left a number free for this one.
+        """
+        if index <= self._highest:
+            return False
+        if index == self._first:
+            self._open(index + 1, self._first + self._delta)
+            return True
+        out = index + self._delta
+        self._close(index - 1)
+        self._open(index + 1, out)
+        return True
+
+    def locate(self, out_index: int) -> Segment[S] | None:
+        """The segment that a number which was given out lies in; the source's index is `out_index` - `delta`."""
+        if self._source is not None and self._first + self._delta <= out_index <= self.highest_out:
+            return Segment(self._source, self._first, self._highest, self._delta, self.timestamp_offset)
+        for segment in reversed(self._closed):
+            if segment.first <= out_index - segment.delta <= segment.last:
+                return segment
+        return None
+
+    def _close(self, last: int) -> None:
+        if self._source is not None and last >= self._first:
+            self._closed.append(Segment(self._source, self._first, last, self._delta, self.timestamp_offset))
+
+    def _open(self, first: int, out: int) -> None:
+        self._first = first
+        self._highest = first - 1
+        self._delta = out - first

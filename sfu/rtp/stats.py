@@ -1,0 +1,123 @@
+"""What is measured of a stream: jitter, loss, rates, round trips, and the values that others see."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from sfu.rtp.rtcp import ReportBlock
+
+_JITTER_LEAP_S = 5.0
+"""A transit time that leaps further was a clock that stopped or was set, not the network (as libwebrtc has it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackStats:
+    """A published track as it arrives. Rates are of the last two seconds, counts since the beginning."""
+
+    codec: str
+    """In lower case: `opus`, `vp8`."""
+    bitrate_bps: int
+    """Of payload, without headers and padding."""
+    packets: int
+    lost: int
+    loss_rate: float
+    """0 to 1, over the last report's second; retransmission does not undo a loss."""
+    jitter_ms: float
+    width: int
+    """0 until a key frame told it, and for audio."""
+    height: int
+    frame_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerStats(TrackStats):
+    """A track as one subscriber gets it: loss, jitter and round trip are from its receiver reports."""
+
+    rtt_ms: float | None
+    """None until a report told it."""
+
+
+class Jitter:
+    """Interarrival jitter (RFC 3550 section 6.4.1, appendix A.8), one sample a frame.
+
+    Packets of one frame share a timestamp but leave one after the other: libwebrtc counts only the first too.
+    """
+
+    def __init__(self, clock_rate: int) -> None:
+        self._clock_rate = clock_rate
+        self._timestamp: int | None = None
+        self._arrival = 0.0
+        self._jitter = 0.0
+
+    def add(self, timestamp: int, arrival: float) -> None:
+        """The first packet of a frame, in order."""
+        if self._timestamp is not None:
+            elapsed = ((timestamp - self._timestamp + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+            transit = abs((arrival - self._arrival) * self._clock_rate - elapsed)
+            if transit < _JITTER_LEAP_S * self._clock_rate:
+                self._jitter += (transit - self._jitter) / 16
+        self._timestamp, self._arrival = timestamp, arrival
+
+    @property
+    def clock_units(self) -> int:
+        """As a report block has it."""
+        return int(self._jitter)
+
+    @property
+    def milliseconds(self) -> float:
+        """As people have it."""
+        return self._jitter * 1000 / self._clock_rate
+
+
+class Reception:
+    """How many packets of a stream were expected and came (RFC 3550 appendix A.3)."""
+
+    def __init__(self, first_index: int) -> None:
+        self._first = first_index
+        self._expected_before = 0
+        self._received_before = 0
+        self.received = 0
+
+    def lost(self, highest_index: int) -> int:
+        """Since the beginning; below zero where duplicates came."""
+        return highest_index - self._first + 1 - self.received
+
+    def interval_loss(self, highest_index: int) -> float:
+        """The share, 0 to 1, that was lost since the last call."""
+        expected_all = highest_index - self._first + 1
+        expected = expected_all - self._expected_before
+        received = self.received - self._received_before
+        self._expected_before, self._received_before = expected_all, self.received
+        return max(0.0, (expected - received) / expected) if expected > 0 else 0.0
+
+
+class Rate:
+    """How fast a counter rises, over a sliding window: it is sampled now and then, and nothing runs per packet."""
+
+    def __init__(self, window_s: float = 2.0, spacing_s: float = 0.1) -> None:
+        self._window_s = window_s
+        self._spacing_s = spacing_s
+        self._samples: deque[tuple[float, int]] = deque()
+
+    def sample(self, total: int, now: float) -> None:
+        """Note the counter; more often than the spacing is no use and no harm."""
+        samples = self._samples
+        if samples and now - samples[-1][0] < self._spacing_s:
+            return
+        samples.append((now, total))
+        while len(samples) > 2 and now - samples[1][0] >= self._window_s:
+            samples.popleft()
+
+    def per_second(self, total: int, now: float) -> float:
+        """The rise per second between the oldest sample of the window and `total`, which is the counter now."""
+        if not self._samples:
+            return 0.0
+        since, before = self._samples[0]
+        return (total - before) / (now - since) if now - since >= self._spacing_s else 0.0
+
+
+def round_trip_s(block: ReportBlock, sent: float, now: float) -> float:
+    """The round trip that a report block tells (RFC 3550 section 6.4.1), in seconds.
+
+    `sent` is when the SR that the block names in `last_sr` left. A receiver whose clock runs fast, or lies, gives 0.
+    """
+    return max(0.0, now - sent - block.delay / 65536)
