@@ -1,0 +1,210 @@
+"""Who may what: every operation of the API and every frame of the socket, by every role (decision 43).
+
+The operations come from the OpenAPI description, so that a new endpoint without a row here fails. Each cell gets a
+meeting of its own, with the creator and a participant in it, and asks once. A cell says the status; 404 hides that
+something exists, 403 says that it does.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from tests.conftest import System
+
+from .openapi import whole_api
+from .people import Caller, meeting_of, newcomer
+
+ROLES = ("anonymous", "stranger", "participant", "creator", "administrator")
+
+PUBLIC = (200, 200, 200, 200, 200)
+SIGNED_IN = (401, 200, 200, 200, 200)
+KNOWS_THE_MEETING = (401, 404, 200, 200, 200)
+RUNS_THE_MEETING = (401, 403, 403, 200, 200)
+ADMINISTRATOR = (401, 403, 403, 403, 200)
+
+MATRIX: dict[str, tuple[int, ...]] = {
+    "GET /health": PUBLIC,
+    "GET /metrics": PUBLIC,
+    "GET /api/v1/users/health": PUBLIC,
+    "GET /api/v1/users/metrics": PUBLIC,
+    "GET /api/v1/meetings/health": PUBLIC,
+    "GET /api/v1/meetings/metrics": PUBLIC,
+    "GET /api/v1/media/health": PUBLIC,
+    "GET /api/v1/media/metrics": PUBLIC,
+    "GET /api/v1/ai/health": PUBLIC,
+    "GET /api/v1/ai/metrics": PUBLIC,
+    "GET /ws/signaling/health": PUBLIC,
+    "GET /ws/signaling/metrics": PUBLIC,
+    "GET /api/v1/csrf-token": PUBLIC,
+    "POST /api/v1/auth/register": (201, 201, 201, 201, 201),
+    "POST /api/v1/auth/login": PUBLIC,
+    "POST /api/v1/auth/refresh": PUBLIC,
+    "POST /api/v1/auth/logout": SIGNED_IN,
+    "POST /api/v1/auth/ws-ticket": SIGNED_IN,
+    "GET /api/v1/users/me": SIGNED_IN,
+    "PUT /api/v1/users/me": SIGNED_IN,
+    # somebody else's account: the stranger's
+    "GET /api/v1/users/{user_id}": SIGNED_IN,
+    "PUT /api/v1/users/{user_id}": (401, 200, 403, 403, 200),
+    "GET /api/v1/meetings": SIGNED_IN,
+    "POST /api/v1/meetings": (401, 201, 201, 201, 201),
+    "GET /api/v1/meetings/{meeting_id}": SIGNED_IN,
+    "PUT /api/v1/meetings/{meeting_id}": RUNS_THE_MEETING,
+    "DELETE /api/v1/meetings/{meeting_id}": (401, 403, 403, 204, 204),
+    "POST /api/v1/meetings/{meeting_id}/join": SIGNED_IN,
+    "POST /api/v1/meetings/{meeting_id}/leave": (401, 403, 200, 200, 403),
+    "GET /api/v1/sessions/{session_id}": KNOWS_THE_MEETING,
+    "GET /api/v1/sessions/room/{meeting_id}": KNOWS_THE_MEETING,
+    "GET /api/v1/messages/history/{meeting_id}": KNOWS_THE_MEETING,
+    "GET /api/v1/stats/overview": SIGNED_IN,
+    "GET /api/v1/stats/rooms": SIGNED_IN,
+    "POST /admin/cleanup/sessions": ADMINISTRATOR,
+    "GET /admin/sessions": ADMINISTRATOR,
+    "GET /api/v1/webrtc/room/{room_id}/peers": KNOWS_THE_MEETING,
+    "GET /api/v1/webrtc/room/{room_id}/stats": KNOWS_THE_MEETING,
+}
+
+# Before anybody has joined, whatever the role; after joining, what each frame is answered with.
+FRAMES: dict[str, tuple[dict[str, Any], str]] = {
+    "chat": ({"message": "hello"}, "chat"),
+    "media-state": ({"audio_enabled": True, "video_enabled": False, "screen_sharing": False}, "media-state"),
+    "offer": ({"target_user_id": "nobody", "sdp": "v=0\r\n"}, "TARGET_NOT_FOUND"),
+    "answer": ({"target_user_id": "nobody", "sdp": "v=0\r\n"}, "TARGET_NOT_FOUND"),
+    "ice-candidate": ({"target_user_id": "nobody", "candidate": None}, "TARGET_NOT_FOUND"),
+    "ping": ({}, "pong"),
+    "leave": ({}, "left"),
+}
+
+
+class Scene:
+    """A meeting with its creator and a participant, and whoever else asks."""
+
+    def __init__(self, api: httpx.Client, system: System) -> None:
+        self.api = api
+        self.socket_url = "ws" + system.base_url.removeprefix("http") + "/ws/signaling"
+        self.anonymous = Caller(api)
+        self.stranger, self.participant, self.creator = (newcomer(api, role) for role in ROLES[1:4])
+        self.administrator = Caller(api, system.admin_username, system.admin_password).sign_in()
+
+    def role(self, name: str) -> Caller:
+        caller: Caller = getattr(self, name)
+        return caller
+
+    def new_meeting(self) -> dict[str, Any]:
+        meeting = meeting_of(self.creator)
+        for caller in (self.creator, self.participant):
+            caller.call("POST", f"/api/v1/meetings/{meeting['meeting_id']}/join").raise_for_status()
+        return meeting
+
+    def ask(self, role: str, operation: str) -> httpx.Response:
+        method, path = operation.split(" ")
+        caller = self.role(role)
+        if path.startswith("/api/v1/auth/") and caller.token:
+            caller = Caller(
+                self.api, caller.username, caller.password
+            ).sign_in()  # what is revoked is not the scene's
+        meeting = self.new_meeting() if "{" in path else {"meeting_id": "", "room_id": ""}
+        session = self.live_session(meeting) if "{session_id}" in path else ""
+        ids = {
+            "meeting_id": meeting["meeting_id"],
+            "room_id": meeting["room_id"],
+            "user_id": self.stranger.user_id,
+            "session_id": session,
+        }
+        return caller.call(method, path.format(**ids), **self.body(operation, caller))
+
+    def live_session(self, meeting: dict[str, Any]) -> str:
+        """The id of a session of the participant, who has left again."""
+        with connect(f"{self.socket_url}?token={self.participant.token}") as socket:
+            joined = exchange(socket, {"type": "join", "room_id": meeting["room_id"]}, "joined")
+            session: str = joined["session_id"]
+            return session
+
+    def body(self, operation: str, caller: Caller) -> dict[str, Any]:
+        name = f"roles-{secrets.token_hex(6)}"
+        credentials = {"username": self.creator.username, "password": self.creator.password}
+        bodies: dict[str, Callable[[], dict[str, Any]]] = {
+            "POST /api/v1/auth/register": lambda: {
+                "username": name,
+                "email": f"{name}@example.com",
+                "password": secrets.token_urlsafe(12),
+            },
+            "POST /api/v1/auth/login": lambda: credentials,
+            "POST /api/v1/auth/refresh": lambda: {
+                "refresh_token": self.api.post("/api/v1/auth/login", json=credentials).json()["refresh_token"]
+            },
+            "PUT /api/v1/users/me": lambda: {"avatar_url": "https://example.com/a.png"},
+            "PUT /api/v1/users/{user_id}": lambda: {"avatar_url": "https://example.com/a.png"},
+            "POST /api/v1/meetings": lambda: {"title": "Roles", "start_time": "2026-01-01T09:00:00Z", "duration": 5},
+            "PUT /api/v1/meetings/{meeting_id}": lambda: {"title": "Changed"},
+        }
+        return {"json": bodies[operation]()} if operation in bodies else {}
+
+
+@pytest.fixture(scope="module")
+def scene(system: System) -> Iterator[Scene]:
+    with httpx.Client(base_url=system.base_url, timeout=30) as api:
+        yield Scene(api, system)
+
+
+def described() -> dict[str, str]:
+    """Every operation, with the names of its path's parameters as this file calls them."""
+    names = {"{roomId}": "{room_id}", "{peerId}": "{peer_id}"}
+    operations = {}
+    for path, methods in whole_api()["paths"].items():
+        known = path
+        for theirs, ours in names.items():
+            known = known.replace(theirs, ours)
+        operations |= {f"{method.upper()} {known}": path for method in methods}
+    return operations
+
+
+def test_every_operation_has_its_row() -> None:
+    peer_media = "POST /api/v1/webrtc/peer/{peer_id}/media"  # needs media: tests/e2e/test_peer_media.py
+    assert described().keys() == MATRIX.keys() | {peer_media}
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("operation", MATRIX)
+def test_operation(scene: Scene, operation: str, role: str) -> None:
+    answer = scene.ask(role, operation)
+    assert answer.status_code == MATRIX[operation][ROLES.index(role)], answer.text
+
+
+def exchange(socket: Any, frame: dict[str, Any], *kinds: str) -> dict[str, Any]:
+    """Send a frame; the next of these kinds, or the next error."""
+    socket.send(json.dumps(frame))
+    while True:
+        got: dict[str, Any] = json.loads(socket.recv(timeout=10))
+        if got["type"] in (*kinds, "error"):
+            return got
+
+
+def test_frames_of_nobody(scene: Scene) -> None:
+    with connect(f"{scene.socket_url}?token=nonsense") as socket:
+        assert json.loads(socket.recv(timeout=10))["code"] == "UNAUTHORIZED"
+        for _ in socket:
+            pytest.fail("nothing follows a refused token")
+        assert socket.close_code == 4401
+
+
+@pytest.mark.parametrize("role", ROLES[1:])
+@pytest.mark.parametrize("kind", FRAMES)
+def test_frame(scene: Scene, kind: str, role: str) -> None:
+    """Nobody speaks in a room that they have not joined; whoever is signed in may join, and then speak."""
+    fields, expected = FRAMES[kind]
+    room = scene.new_meeting()["room_id"]
+    frame = {"type": kind, "room_id": room, **fields}
+    with connect(f"{scene.socket_url}?token={scene.role(role).token}") as socket:
+        if kind != "ping":
+            assert exchange(socket, frame)["code"] == "INVALID_MESSAGE"
+        assert exchange(socket, {"type": "join", "room_id": room}, "joined")["type"] == "joined"
+        answer = exchange(socket, frame, expected)
+        assert expected in (answer["type"], answer.get("code"))
