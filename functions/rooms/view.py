@@ -16,6 +16,10 @@ from meet.presence import ROOM_TTL_S, Presence, RoomSnapshot, SessionSnapshot
 from meet.store import sessions
 
 
+ID_CHARS = 128
+"""No session id is longer; DynamoDB refuses to look for a key of more than 2048 bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class SessionView:
     """A session in the words of the document."""
@@ -69,6 +73,8 @@ class SessionView:
 
 def session_of(session_id: str, presence: Presence, *, now: datetime) -> SessionView | None:
     """One session, live or kept; None where nothing is known of it."""
+    if len(session_id) > ID_CHARS:
+        return None
     stored = sessions.get(session_id)
     if stored is not None:
         room = presence.room(stored.meeting_number)
