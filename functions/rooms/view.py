@@ -15,7 +15,6 @@ from meet.domain.session import Session, SessionStatus
 from meet.presence import ROOM_TTL_S, Presence, RoomSnapshot, SessionSnapshot
 from meet.store import sessions
 
-
 ID_CHARS = 128
 """No session id is longer; DynamoDB refuses to look for a key of more than 2048 bytes."""
 

@@ -95,7 +95,7 @@ def get(text: str | int) -> Meeting:
     except ValueError:
         meeting = None
     if meeting is None:
-        raise _not_found(text)
+        raise not_found(text)
     return meeting
 
 
@@ -129,7 +129,7 @@ def update(meeting_id: str, change: Callable[[Meeting], Meeting]) -> Meeting:
     for _ in range(ATTEMPTS):
         before = _read(meeting_id)
         if before is None:
-            raise _not_found(meeting_id)
+            raise not_found(meeting_id)
         after = change(before)
         if after is before or _replace(before, after):
             return after
@@ -210,7 +210,7 @@ def renew_seats(meeting_id: str, user_ids: Collection[str], *, held_until: datet
     while users := list(islice(waiting, AT_ONCE)):
         row = _write(meeting_id, [_HELD[user_id].set(_stamp(held_until)) for user_id in users])
         if row is None:
-            raise _not_found(meeting_id)
+            raise not_found(meeting_id)
         seated |= _meeting(row).seats.keys()
     return frozenset(user_ids) - seated
 
@@ -219,7 +219,7 @@ def _make_room(meeting_id: str, user_id: str, now: datetime) -> None:
     """Take away seats that have lapsed, this user's first; where none has, say why there is no seat to be had."""
     meeting = _read(meeting_id)
     if meeting is None:
-        raise _not_found(meeting_id)
+        raise not_found(meeting_id)
     if meeting.status is Status.ENDED:
         raise Conflict("The meeting has ended", code="MEETING_ENDED")
     lapsed = [other for other, seat in meeting.seats.items() if not seat.is_held(now)]
@@ -285,7 +285,8 @@ def _alias(number: int) -> str:
     return f"meeting#{number}"
 
 
-def _not_found(text: str | int) -> NotFound:
+def not_found(text: str | int) -> NotFound:
+    """The error for a meeting that isn't there, or that the caller may not know of."""
     return NotFound(f"Meeting with ID '{text}' not found")
 
 

@@ -1,7 +1,6 @@
 """Who may see what happens in a meeting (decision 43): its participants, its creator, administrators."""
 
 from meet.domain.meeting import Meeting
-from meet.errors import Forbidden
 from meet.store import meetings
 from meet.web.auth import Principal
 
@@ -14,10 +13,9 @@ def may_see_room(user: Principal, meeting: Meeting) -> bool:
 def meeting_of_room(user: Principal, text: str) -> Meeting:
     """The meeting that a request names in any spelling, if the user may see its room.
 
-    Raises `NotFound` where there is none, and `Forbidden` for a stranger: that it exists is known to everybody
-    who is signed in.
+    Raises `NotFound` where there is none, and for a stranger, who may not know whether there is a room.
     """
     meeting = meetings.get(text)
     if not may_see_room(user, meeting):
-        raise Forbidden("Only participants of this meeting, its creator and administrators may see this")
+        raise meetings.not_found(text)
     return meeting

@@ -165,7 +165,7 @@ def test_a_room_is_for_its_participants_its_creator_and_administrators(
     for path in of_the_room(meeting):
         for headers in (people.alice, people.bob, people.admin):
             assert http.get(path, headers=headers).status_code == 200
-        assert code(http.get(path, headers=people.stranger)) == (403, "INSUFFICIENT_PERMISSIONS")
+        assert code(http.get(path, headers=people.stranger)) == (404, "RESOURCE_NOT_FOUND")
 
 
 def test_a_meeting_that_is_not_there(http: Any, meeting: Meeting, admin: Headers) -> None:
