@@ -59,8 +59,11 @@ _BUSY = frozenset(
         "RequestLimitExceeded",
         "ServiceUnavailable",
         "ThrottlingException",
+        "TransactionInProgressException",
     }
 )
+_PASSING = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"})
+"""Reasons for a cancelled transaction that are over in a moment."""
 
 TABLES: list[type["Row"]] = []
 """Every row class of the store modules imported so far; `create_tables` imports them all."""
@@ -78,12 +81,12 @@ def _code(error: ClientError) -> str:
     return str(error.response["Error"].get("Code", ""))
 
 
-def _is_conflict(error: ClientError) -> bool:
-    """Whether another transaction held an item, and nothing else stood in the way."""
+def _may_repeat(error: ClientError) -> bool:
+    """Whether nothing was written because of others who were writing, and no condition failed."""
     code = _code(error)
     if code == "TransactionCanceledException" and isinstance(error, VerboseClientError):
         met = {reason.code for reason in error.cancellation_reasons if reason}
-        return met == {"TransactionConflict"}
+        return bool(met) and met <= _PASSING
     return code == "TransactionConflictException"
 
 
@@ -101,7 +104,7 @@ class _Connection(Connection):
             except (EndpointError, HTTPClientError) as error:
                 raise Unavailable from error
             except ClientError as error:
-                if not _is_conflict(error):
+                if not _may_repeat(error):
                     if _code(error) in _BUSY:
                         raise Unavailable from error
                     raise

@@ -152,7 +152,12 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    "conflict", [cancelled(None, "TransactionConflict"), refused("TransactionConflictException")]
+    "conflict",
+    [
+        cancelled(None, "TransactionConflict"),
+        cancelled("ThrottlingError", "TransactionConflict"),
+        refused("TransactionConflictException"),
+    ],
 )
 def test_a_conflict_is_repeated_afresh(
     conflict: ClientError, waits: list[float], monkeypatch: pytest.MonkeyPatch
