@@ -163,10 +163,10 @@ class Connection:
         self.room_id = room_id
         self._names = names
 
-    def refused(self, message: Join | Resume, code: str, why: str, now: float) -> list[Step]:
+    def refused(self, message: Join | Resume, code: str, why: str, now: float) -> Tell:
         """The room didn't take the client in. Who was in it already, and wanted to join anew, is in it as before."""
         self.state = State.CONNECTED if self.room_id is None else State.JOINED
-        return [Tell(frames.error(code, why, now, message.type))]
+        return Tell(frames.error(code, why, now, message.type))
 
     def closed(self) -> None:
         """The socket is closed or lost: nothing more will be done for it."""

@@ -57,7 +57,7 @@ def joined(
     resumed: bool,
     participants: Sequence[Frame],
     tracks: Sequence[Frame],
-    ice_servers: Sequence[Mapping[str, Any]],
+    ice_servers: Sequence[Mapping[str, object]],
     now: float,
 ) -> Frame:
     """To who joined or resumed: the whole state of the room, the others in it and their tracks."""

@@ -123,7 +123,7 @@ class Newcomer:
     joined_at: float
     shown_as: str | None = None
     avatar_url: str | None = None
-    ice_servers: Sequence[Mapping[str, Any]] = ()
+    ice_servers: Sequence[Mapping[str, object]] = ()
     replaces: str | None = None
     """The session that the same socket had until now, where it joins anew."""
 
@@ -410,6 +410,11 @@ class Room:
             return []
         return [self._send(participant, frames.sfu_offer(participant.shape(sdp, "offer"), tracks, now))]
 
+    def tell(self, user_id: str, frame: Frame) -> list[Effect]:
+        """Tell one participant something, if their socket is there."""
+        participant = self._participants.get(user_id)
+        return self._tell(participant, frame) if participant else []
+
     # Inside
 
     def _to_sfu(self, speaker: _Participant, message: Offer | Answer, stamp: str, now: float) -> list[Effect]:
@@ -446,7 +451,7 @@ class Room:
     def _welcome(
         self,
         participant: _Participant,
-        ice_servers: Sequence[Mapping[str, Any]],
+        ice_servers: Sequence[Mapping[str, object]],
         now: float,
         *,
         resumed: bool,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NODE_TTL_S = 5
 ROOM_TTL_S = 10
+HOME_TTL_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ local home = redis.call('GET', KEYS[1])
 if home and redis.call('EXISTS', 'node:' .. home) == 1 then return home end
 for _, node in ipairs(ARGV) do
   if redis.call('EXISTS', 'node:' .. node) == 1 then
-    redis.call('SET', KEYS[1], node, 'EX', 86400)
+    redis.call('SET', KEYS[1], node, 'EX', 86400) -- HOME_TTL_S
     return node
   end
 end
@@ -162,6 +163,9 @@ class AsyncPresence:
         pipe.zremrangebyscore("nodes", 0, now - 60)
         for room in rooms:
             pipe.set(f"room:{room.meeting_number}", encode(room), ex=ROOM_TTL_S)
+            # A room may outlive its home's expiry, or a Redis that lost what it had.
+            pipe.set(f"home:{room.meeting_number}", node.node_id, ex=HOME_TTL_S, nx=True)
+            pipe.expire(f"home:{room.meeting_number}", HOME_TTL_S)
             pipe.zadd("rooms", {str(room.meeting_number): now})
         pipe.zremrangebyscore("rooms", 0, now - 60)
         await pipe.execute()

@@ -70,8 +70,8 @@ def test_resume_enters_too() -> None:
 def test_a_refused_join_may_be_repeated() -> None:
     connection = connected()
     say(connection, type="join", room_id=123)
-    steps = connection.refused(Join(123), "ROOM_FULL", "The room is full", T)
-    assert error_of(steps) == ("ROOM_FULL", "join")
+    told = connection.refused(Join(123), "ROOM_FULL", "The room is full", T)
+    assert error_of([told]) == ("ROOM_FULL", "join")
     assert connection.state is State.CONNECTED
     assert say(connection, type="join", room_id=123) == [Enter(Join(123))]
 

@@ -1,0 +1,85 @@
+"""What a media process serves, to the edges alone: signaling, health, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0
+from prometheus_client.registry import Collector
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from meet.clock import iso
+from sfu.node import Node
+from sfu.session import ClientSocket
+
+
+def create_app(node: Node, *, forwarded: Callable[[], int]) -> Starlette:
+    """The application of one media process; `forwarded` says how many packets its endpoint has sent."""
+    registry = CollectorRegistry()
+    registry.register(_NodeMetrics(node, forwarded))
+    for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+        registry.register(collector)
+
+    async def signaling(websocket: WebSocket) -> None:
+        await ClientSocket(websocket, node, node.clocks).serve()
+
+    async def health(_: Request) -> Response:
+        return JSONResponse(
+            {
+                "status": "draining" if node.draining else "ok",
+                "service": "signaling-service",
+                "node_id": node.node_id,
+                "active_rooms": len(node.rooms),
+                "active_sessions": sum(len(live.sessions()) for live in node.rooms),
+                "connected_clients": len(node.sockets),
+                "time": iso(node.clocks.utcnow()),
+            }
+        )
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_1_0_0)
+
+    return Starlette(
+        routes=[
+            WebSocketRoute("/ws/signaling", signaling),
+            Route("/health", health),
+            Route("/metrics", metrics),
+        ]
+    )
+
+
+class _NodeMetrics(Collector):
+    """One media process in Prometheus' words, read when it is scraped."""
+
+    def __init__(self, node: Node, forwarded: Callable[[], int]) -> None:
+        self._node = node
+        self._forwarded = forwarded
+
+    def describe(self) -> Iterator[Metric]:
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        node, writer = self._node, self._node.writer
+        sessions = [session for live in node.rooms for session in live.sessions()]
+        gauges = {
+            "webrtc_connections": ("Active WebRTC connections", sum(s.peer_connections for s in sessions)),
+            "active_rooms": ("Rooms in which somebody is", len(node.rooms)),
+            "websocket_connections": ("Open WebSockets, joined or not", len(node.sockets)),
+            "websocket_sessions": ("Sessions in rooms, those that may resume among them", len(sessions)),
+            "writer_queue_records": ("Records that wait to be written to the store", len(writer)),
+        }
+        for name, (text, value) in gauges.items():
+            yield GaugeMetricFamily(name, text, value=value)
+        counters = {
+            "forwarded_packets_total": ("Packets sent to receivers", self._forwarded()),
+            "writer_written_records_total": ("Records written to the store", writer.written),
+            "writer_dropped_records_total": ("Records that the store was away for too long for", writer.dropped),
+        }
+        for name, (text, value) in counters.items():
+            yield CounterMetricFamily(name, text, value=value)

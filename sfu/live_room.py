@@ -1,0 +1,264 @@
+"""A live room with its media and its sockets: does what `Room` decides, and tells it what the media plane says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from meet.clock import iso
+from meet.domain.session import Session
+from meet.presence import RoomSnapshot, SessionSnapshot
+from sfu.clocks import Clocks
+from sfu.media import MediaEvent, SubscribeOffer, TrackPublished, TrackUnpublished
+from sfu.ortc import SdpError
+from sfu.signaling import frames
+from sfu.signaling.frames import Frame, moment
+from sfu.signaling.messages import Offer, RoomMessage, sdp_text
+from sfu.signaling.room import (
+    Departed,
+    Effect,
+    Hangup,
+    Keep,
+    Newcomer,
+    Room,
+    Send,
+    StartMedia,
+    ToSfu,
+    Unmute,
+)
+from sfu.writer import Record
+
+log = logging.getLogger("meet.sfu.room")
+
+
+class Socket(Protocol):
+    """Where a session's frames go. Nothing here blocks or raises."""
+
+    def send(self, frame: Frame) -> None:
+        """Send a frame soon."""
+
+    def hang_up(self, code: int) -> None:
+        """Close, after what was sent."""
+
+
+class Media(Protocol):
+    """What a room asks of its media plane: `sfu.media.RoomMedia`. `now` is monotonic."""
+
+    def publish(self, user_id: str, sdp: str, sources: Mapping[str, str], now: float) -> str: ...
+    def subscribe(self, user_id: str, now: float) -> None: ...
+    def answered(self, user_id: str, sdp: str, now: float) -> None: ...
+    def restart(self, user_id: str, now: float) -> None: ...
+    def leave(self, user_id: str, now: float) -> None: ...
+    def close(self, now: float) -> None: ...
+    def tick(self, now: float) -> None: ...
+    def set_media_state(
+        self,
+        user_id: str,
+        *,
+        audio_enabled: bool | None = None,
+        video_enabled: bool | None = None,
+        screen_sharing: bool | None = None,
+    ) -> None: ...
+    def peer_of(self, peer_id: str) -> str | None: ...
+    def connections_of(self, user_id: str) -> int: ...
+    def peers(self, now: float) -> list[dict[str, Any]]: ...
+    def statistics(self, now: float) -> dict[str, float]: ...
+    def quality_metrics(self, now: float) -> dict[str, int]: ...
+
+
+MediaFactory = Callable[[Callable[[MediaEvent], None]], Media]
+
+
+class LiveRoom:
+    """One room of this process.
+
+    `keep` takes what is to be written, `departed` is told of each user who is gone for good, `changed` is called when
+    who is here or what they send is another.
+    """
+
+    def __init__(
+        self,
+        room: Room,
+        create_media: MediaFactory,
+        clocks: Clocks,
+        *,
+        keep: Callable[[Record], None],
+        departed: Callable[[LiveRoom, str], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self.room = room
+        self.media = create_media(self._on_media)
+        self._clocks = clocks
+        self._keep = keep
+        self._departed = departed
+        self._changed = changed
+        self._sockets: dict[str, Socket] = {}
+        self._tracks = 0
+
+    @property
+    def has_tracks(self) -> bool:
+        """Whether somebody publishes, so that media needs its frequent tick."""
+        return self._tracks > 0
+
+    # What sessions do
+
+    def join(self, socket: Socket, newcomer: Newcomer) -> None:
+        """Let somebody with a seat in; `Refused` where the room is full."""
+        self._attach(socket, newcomer, self.room.join(newcomer, self._clocks.wall()))
+
+    def resume(self, socket: Socket, session_id: str, newcomer: Newcomer) -> None:
+        """Let somebody go on; `Refused` where that session is gone."""
+        self._attach(socket, newcomer, self.room.resume(session_id, newcomer, self._clocks.wall()))
+
+    def receive(self, session_id: str, message: RoomMessage) -> None:
+        """A session says something."""
+        self._perform(self.room.receive(session_id, message, self._clocks.wall()))
+
+    def seen(self, session_id: str) -> None:
+        """A session's client gave a sign of life."""
+        self.room.seen(session_id, self._clocks.wall())
+
+    def leave(self, session_id: str) -> None:
+        """A session says goodbye."""
+        self._perform(self.room.leave(session_id, self._clocks.wall()))
+        self._sockets.pop(session_id, None)
+
+    def lose(self, session_id: str) -> None:
+        """A session's socket is gone."""
+        self._sockets.pop(session_id, None)
+        self._perform(self.room.lose(session_id, self._clocks.wall()))
+
+    # What the node does
+
+    def remove(self, user_id: str, reason: str) -> None:
+        """Send somebody away; unknown is fine."""
+        self._perform(self.room.remove(user_id, reason, self._clocks.wall()))
+
+    def close(self, reason: str) -> None:
+        """Send everybody away."""
+        self._perform(self.room.close(reason, self._clocks.wall()))
+
+    def tick(self) -> None:
+        """About every second."""
+        self.media.tick(self._clocks.monotonic())
+        self._perform(self.room.tick(self._clocks.wall()))
+
+    def tick_media(self) -> None:
+        """Every 20 ms while `has_tracks`."""
+        self.media.tick(self._clocks.monotonic())
+
+    def set_media_state(
+        self, peer_id: str, said: Mapping[str, bool], video_quality: str | None = None
+    ) -> tuple[str, dict[str, Any]] | None:
+        """Stop forwarding what a peer sends of a kind, or go on: its user and their state now; None: no such peer."""
+        user_id = self.media.peer_of(peer_id)
+        if user_id is None or not self.room.has(user_id):
+            return None
+        self.media.set_media_state(user_id, **said)
+        state, effects = self.room.set_media_state(user_id, said, self._clocks.wall(), video_quality=video_quality)
+        self._perform(effects)
+        self._changed()
+        return user_id, state
+
+    def sessions(self) -> list[Session]:
+        """Everybody's current session."""
+        return [self._with_connections(session) for session in self.room.sessions()]
+
+    def snapshot(self, node_id: str) -> RoomSnapshot:
+        """What functions may know of the room now."""
+        now = self._clocks.monotonic()
+        return RoomSnapshot(
+            meeting_number=self.room.number,
+            meeting_id=self.room.meeting_id,
+            node_id=node_id,
+            created_at=iso(moment(self.room.created_at)),
+            total_messages=self.room.total_messages,
+            sessions=[
+                SessionSnapshot(
+                    session_id=session.session_id,
+                    user_id=session.user_id,
+                    username=session.username,
+                    participant_id=session.participant_id,
+                    connected_at=iso(session.connected_at),
+                    last_activity=iso(session.last_activity),
+                    status=session.status.value,
+                    peer_connections=session.peer_connections,
+                    media_state=session.media_state.as_dict(),
+                )
+                for session in self.sessions()
+            ],
+            peers=self.media.peers(now),
+            statistics=self.media.statistics(now),
+            quality_metrics=self.media.quality_metrics(now),
+        )
+
+    # Inside
+
+    def _attach(self, socket: Socket, newcomer: Newcomer, effects: list[Effect]) -> None:
+        if newcomer.replaces is not None:
+            self._sockets.pop(newcomer.replaces, None)
+        self._sockets[newcomer.session_id] = socket
+        self._perform(effects)
+
+    def _perform(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            self._do(effect)
+
+    def _do(self, effect: Effect) -> None:
+        now = self._clocks.monotonic()
+        match effect:
+            case Send(session_id, frame):
+                if socket := self._sockets.get(session_id):
+                    socket.send(frame)
+            case Hangup(session_id, code):
+                if socket := self._sockets.pop(session_id, None):
+                    socket.hang_up(code)
+            case StartMedia(user_id, afresh):
+                if afresh:
+                    self.media.restart(user_id, now)
+                self.media.subscribe(user_id, now)
+            case ToSfu():
+                self._negotiate(effect, now)
+            case Unmute(user_id, state):
+                self.media.set_media_state(user_id, **state)
+            case Departed(user_id):
+                self.media.leave(user_id, now)
+                self._departed(self, user_id)
+            case Keep(record):
+                if isinstance(record, Session):
+                    record = self._with_connections(record)
+                    self._changed()
+                self._keep(record)
+
+    def _negotiate(self, effect: ToSfu, now: float) -> None:
+        user_id, message = effect.user_id, effect.message
+        try:
+            if isinstance(message, Offer):
+                answer = self.media.publish(user_id, sdp_text(message.sdp), dict(message.sources), now)
+                self._perform(self.room.sfu_answer(user_id, answer, self._clocks.wall()))
+            else:
+                self.media.answered(user_id, sdp_text(message.sdp), now)
+        except SdpError as error:
+            why = frames.error(
+                "INVALID_MESSAGE", f"The SDP can't be used: {error}", self._clocks.wall(), message.type
+            )
+            self._perform(self.room.tell(user_id, why))
+
+    def _on_media(self, event: MediaEvent) -> None:
+        wall = self._clocks.wall()
+        match event:
+            case TrackPublished(track):
+                self._tracks += 1
+                self._perform(self.room.track_published(track, wall))
+                self._changed()
+            case TrackUnpublished(track):
+                self._tracks -= 1
+                self._perform(self.room.track_unpublished(track, wall))
+                self._changed()
+            case SubscribeOffer(user_id, sdp, tracks):
+                self._perform(self.room.sfu_offer(user_id, sdp, tracks, wall))
+
+    def _with_connections(self, session: Session) -> Session:
+        return replace(session, peer_connections=self.media.connections_of(session.user_id))

@@ -1,0 +1,507 @@
+"""A media process as a whole: its rooms, its sockets, and what it tells and hears of the rest of the system.
+
+    sockets ── join ──> seat in DynamoDB (awaited) ──> room of this process ──> presence in Redis
+    functions ── command by Redis ──> room
+    rooms ── sessions, messages, counts ──> writer ──> DynamoDB, in the background
+
+A seat is taken before the room lets anybody in, and given back when the participant is gone; both happen under one
+lock a user, so that leaving and joining at once end in the order in which they were asked for. A seat that was taken
+for a socket that is gone by then is not given back at once: it lapses like every seat without a socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, Protocol, TypeVar
+from weakref import WeakValueDictionary
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from meet import control
+from meet.clock import iso, new_id
+from meet.config import Settings
+from meet.control import Command, Reply
+from meet.domain.meeting import Meeting, MeetingRef, Seat
+from meet.errors import Conflict, NotFound, Unavailable
+from meet.ice import IceServer, ice_servers
+from meet.presence import AsyncPresence, NodeSnapshot, RoomSnapshot
+from meet.tokens import Claims
+from sfu import door
+from sfu.clocks import Clocks
+from sfu.live_room import LiveRoom, MediaFactory
+from sfu.session import ClientSocket
+from sfu.signaling.connection import CLOSE_RESTART
+from sfu.signaling.messages import Join, Refused, Resume, RoomId
+from sfu.signaling.room import Room
+from sfu.writer import Writer
+
+log = logging.getLogger("meet.sfu.node")
+
+Item = TypeVar("Item")
+
+TICK_S = 1.0
+MEDIA_TICK_S = 0.02
+PUBLISH_S = 1.0
+PUBLISH_FLOOR_S = 0.2
+"""Changes are published at once, but no closer together than this."""
+REVOCATION_S = 5.0
+JOIN_S = 10.0
+"""How long a join may take before the client is told to try later."""
+RETRY_S = 1.0
+MOST_RENEWED = 100
+"""What `meet.store.meetings.renew_seats` takes at once."""
+REMEMBERED = 10_000
+"""How many meetings that are over are remembered, against joins that were on their way."""
+OVER = frozenset({"meeting-deleted", "meeting-ended"})
+
+
+class Meetings(Protocol):
+    """What a node asks of `meet.store.meetings`; all of it blocks."""
+
+    def find(self, ref: MeetingRef) -> Meeting | None: ...
+    def take_seat(self, meeting_id: str, user_id: str, username: str, *, now: datetime) -> Seat: ...
+    def release_seat(self, meeting_id: str, user_id: str, *, now: datetime) -> int: ...
+    def renew_seats(self, meeting_id: str, user_ids: Collection[str], *, held_until: datetime) -> frozenset[str]: ...
+
+
+class Node:
+    """One media process. `run` until cancelled, then `drain`, then `close`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        url: str,
+        redis: Redis,
+        meetings: Meetings,
+        create_media: MediaFactory,
+        writer: Writer,
+        clocks: Clocks | None = None,
+    ) -> None:
+        self.settings = settings
+        self.node_id = new_id()
+        self.sockets: set[ClientSocket] = set()
+        self.writer = writer
+        self.clocks = clocks or Clocks()
+        self.draining = False
+        self._url = url
+        self._redis = redis
+        self._presence = AsyncPresence(redis)
+        self._meetings = meetings
+        self._create_media = create_media
+        self._started_at = iso(self.clocks.utcnow())
+        self._rooms: dict[int, LiveRoom] = {}
+        self._over: dict[int, None] = {}
+        self._changed = asyncio.Event()
+        self._publishing = asyncio.Lock()
+        """Else a snapshot that is on its way would bring back a room that was just forgotten."""
+        self._deserted = asyncio.Event()
+        self._deserted.set()
+        self._locks: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
+        self._chores: set[asyncio.Task[None]] = set()
+
+    @property
+    def rooms(self) -> Collection[LiveRoom]:
+        """The live rooms."""
+        return self._rooms.values()
+
+    def ice_servers(self, user_id: str) -> list[IceServer]:
+        """What a client of this user is to be configured with."""
+        return ice_servers(self.settings, user_id, now=self.clocks.utcnow())
+
+    # The life of the process
+
+    async def run(self) -> None:
+        """Publish, obey, tick, renew and write, until cancelled."""
+        self._changed.set()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._forever("publish", self._publish_when_due))
+            group.create_task(self._forever("obey", self._obey_next))
+            group.create_task(self._forever("tick", self._tick))
+            group.create_task(self._forever("tick media", self._tick_media))
+            group.create_task(self._forever("renew seats", self._renew_when_due))
+            group.create_task(self._forever("look for revocations", self._revoke_when_due))
+            group.create_task(self.writer.run())
+
+    async def drain(self, *, timeout_s: float = 5.0) -> None:
+        """Take nobody new, and hang up on everybody: they come back to another process, or to the next one here."""
+        self.draining = True
+        try:
+            await self.publish()
+        except RedisError:
+            log.warning("Redis is away: nobody is told of the drain")
+        for socket in list(self.sockets):
+            socket.hang_up(CLOSE_RESTART)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._deserted.wait()
+        except TimeoutError:
+            log.warning("%d sockets did not close in time", len(self.sockets))
+
+    async def close(self, *, timeout_s: float = 10.0) -> None:
+        """Write what is to be written, and be gone from Redis. Participants keep their seats until those lapse."""
+        numbers = list(self._rooms)
+        for live in list(self._rooms.values()):
+            for session in live.sessions():
+                self.writer.put(session.closed())
+            record = live.room.record(self.clocks.wall())
+            live.media.close(self.clocks.monotonic())
+            self.writer.put(record)
+        self._rooms.clear()
+        for chore in self._chores:
+            chore.cancel()
+        await asyncio.gather(*self._chores, return_exceptions=True)
+        try:
+            for number in numbers:
+                await self._presence.forget_room(number, self.node_id)
+            await self._presence.forget_node(self.node_id)
+        except RedisError:
+            log.warning("Redis is away: it forgets this process by itself")
+        await self.writer.close(timeout_s=timeout_s)
+
+    # What sockets ask
+
+    def arrived(self, socket: ClientSocket) -> None:
+        """A socket is open; it may not have said who it is."""
+        self.sockets.add(socket)
+        self._deserted.clear()
+
+    def gone(self, socket: ClientSocket) -> None:
+        """A socket is closed."""
+        self.sockets.discard(socket)
+        if not self.sockets:
+            self._deserted.set()
+
+    async def admit(self, token: str) -> Claims:
+        """Who opens a socket; `InvalidToken`, `Unavailable`."""
+        if self.draining:
+            raise Unavailable("The server is restarting. Please connect again.")
+        return await door.admit(self._redis, token)
+
+    async def join(self, socket: ClientSocket, claims: Claims, message: Join) -> None:
+        """Take a seat and let a socket into the room, unless it is gone by then. `Refused`, `Unavailable`."""
+        try:
+            async with asyncio.timeout(JOIN_S):
+                await self._join(socket, claims, message)
+        except (TimeoutError, RedisError) as error:
+            raise Unavailable from error
+
+    def resume(self, socket: ClientSocket, claims: Claims, message: Resume) -> None:
+        """Let a socket go on where another stopped; `Refused`. Asks nobody, so it works whatever else is away."""
+        live = self._find(message.room_id)
+        if live is None:
+            raise Refused("SESSION_NOT_FOUND", "There is no such session any more; join the room anew")
+        newcomer = socket.newcomer(claims, message.room_id)
+        live.resume(socket, message.session_id, newcomer)
+        socket.entered(live, newcomer)
+
+    async def _join(self, socket: ClientSocket, claims: Claims, message: Join) -> None:
+        meeting = await self._meeting(message.room_id)
+        number = meeting.number
+        async with self._lock(number, claims.user_id):
+            live = self._rooms.get(number)
+            if live is not None:
+                live.room.check_space(claims.user_id)
+            seat = await self._take_seat(meeting.meeting_id, claims)
+            async with self._lock(number):
+                live = await self._home(meeting)
+                if not socket.is_open:
+                    self._drop_if_empty(live)
+                    return
+                newcomer = replace(
+                    socket.newcomer(claims, message.room_id),
+                    participant_id=seat.participant_id,
+                    joined_at=seat.joined_at.timestamp(),
+                    shown_as=message.username,
+                    avatar_url=message.avatar_url,
+                )
+                try:
+                    live.join(socket, newcomer)
+                except Refused:  # others were quicker to take the last places
+                    self._chore(self._release_seat(live, claims.user_id))
+                    raise
+                socket.entered(live, newcomer)
+        self.writer.put(live.room.record(self.clocks.wall()))
+
+    async def _meeting(self, room_id: RoomId) -> Meeting:
+        try:
+            meeting = await asyncio.to_thread(self._meetings.find, MeetingRef.parse(room_id))
+        except ValueError:
+            meeting = None
+        if meeting is None:
+            raise Refused("INVALID_ROOM", "Meeting room does not exist")
+        return meeting
+
+    async def _take_seat(self, meeting_id: str, claims: Claims) -> Seat:
+        try:
+            return await asyncio.to_thread(
+                self._meetings.take_seat, meeting_id, claims.user_id, claims.username, now=self.clocks.utcnow()
+            )
+        except NotFound:
+            raise Refused("INVALID_ROOM", "Meeting room does not exist") from None
+        except Conflict as error:
+            raise Refused(error.code, error.message) from None
+
+    async def _home(self, meeting: Meeting) -> LiveRoom:
+        """The meeting's room, begun now where nobody is there, and only if it is this process that holds it."""
+        if meeting.number in self._over:
+            raise Refused("INVALID_ROOM", "Meeting room does not exist")
+        live = self._rooms.get(meeting.number)
+        if live is not None:
+            return live
+        home = await self._presence.place(meeting.number, [self.node_id])
+        if home != self.node_id or self.draining:
+            raise Unavailable("The room is held by another media process. Please connect again.")
+        room = Room(
+            meeting_id=meeting.meeting_id,
+            number=meeting.number,
+            created_at=self.clocks.wall(),
+            capacity=self.settings.max_participants,
+            resume_s=self.settings.resume_s,
+        )
+        live = LiveRoom(
+            room,
+            self._create_media,
+            self.clocks,
+            keep=self.writer.put,
+            departed=self._on_departed,
+            changed=self._changed.set,
+        )
+        self._rooms[meeting.number] = live
+        return live
+
+    def _find(self, room_id: RoomId) -> LiveRoom | None:
+        try:
+            ref = MeetingRef.parse(room_id)
+        except ValueError:
+            return None
+        if ref.number is not None:
+            return self._rooms.get(ref.number)
+        return next((live for live in self._rooms.values() if live.room.meeting_id == ref.uuid), None)
+
+    # Who is gone
+
+    def _on_departed(self, live: LiveRoom, user_id: str) -> None:
+        if live.room.number not in self._over:
+            self._chore(self._release_seat(live, user_id))
+        self._drop_if_empty(live)
+
+    def _drop_if_empty(self, live: LiveRoom) -> None:
+        number = live.room.number
+        if not live.room.is_empty or self._rooms.get(number) is not live:
+            return
+        del self._rooms[number]
+        live.media.close(self.clocks.monotonic())
+        self.writer.put(live.room.record(self.clocks.wall()))
+        self._chore(self._forget_room(number))
+
+    async def _release_seat(self, live: LiveRoom, user_id: str) -> None:
+        room = live.room
+        async with self._lock(room.number, user_id):
+            current = self._rooms.get(room.number)
+            if current is not None and current.room.has(user_id):
+                return  # back again
+            try:
+                await asyncio.to_thread(
+                    self._meetings.release_seat, room.meeting_id, user_id, now=self.clocks.utcnow()
+                )
+            except Unavailable:
+                log.warning("a seat of meeting %d is not given back: it lapses", room.number)
+
+    async def _forget_room(self, number: int) -> None:
+        async with self._lock(number), self._publishing:
+            if number in self._rooms:
+                return  # somebody came
+            try:
+                await self._presence.forget_room(number, self.node_id)
+            except RedisError:
+                log.warning("Redis is away: room %d expires there", number)
+
+    # What functions ask
+
+    def obey(self, command: Command) -> Reply:
+        """Do what a function asks; again: the same."""
+        live = self._rooms.get(int(command.data.get("meeting_number", 0)))
+        match command.kind:
+            case "close-room":
+                return self._close_room(live, command.data)
+            case "remove-participant":
+                if live is not None:
+                    live.remove(str(command.data["user_id"]), str(command.data.get("reason") or "removed"))
+                return Reply("ok")
+            case "set-media-state":
+                return _set_media_state(live, command.data)
+        return Reply("refused", {"reason": f"unknown command {command.kind}"})
+
+    def _close_room(self, live: LiveRoom | None, data: Mapping[str, Any]) -> Reply:
+        reason = str(data.get("reason") or "removed")
+        if reason in OVER:
+            self._remember_over(int(data["meeting_number"]))
+        if live is not None:
+            live.close(reason)
+        return Reply("ok")
+
+    def _remember_over(self, number: int) -> None:
+        self._over[number] = None
+        while len(self._over) > REMEMBERED:
+            del self._over[next(iter(self._over))]
+
+    async def _obey_next(self) -> None:
+        command = await control.next_command(self._redis, self.node_id)
+        if command is None:
+            return
+        try:
+            answer = self.obey(command)
+        except (KeyError, TypeError, ValueError) as error:
+            log.exception("command %s is malformed", command.kind)
+            answer = Reply("refused", {"reason": f"malformed: {error}"})
+        await control.reply(self._redis, command, answer)
+
+    # What time asks
+
+    async def _publish_when_due(self) -> None:
+        try:
+            async with asyncio.timeout(PUBLISH_S):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+        await self.publish()
+        await asyncio.sleep(PUBLISH_FLOOR_S)
+
+    async def publish(self) -> None:
+        """Tell Redis of the process and its rooms as they are now. Raises `RedisError`."""
+        self._changed.clear()
+        async with self._publishing:
+            snapshot = NodeSnapshot(
+                node_id=self.node_id,
+                url=self._url,
+                started_at=self._started_at,
+                rooms=len(self._rooms),
+                clients=len(self.sockets),
+                draining=self.draining,
+            )
+            rooms: list[RoomSnapshot] = []
+            _each("describe a room", lambda live: rooms.append(live.snapshot(self.node_id)), self._rooms.values())
+            await self._presence.publish(snapshot, rooms, now=self.clocks.wall())
+
+    async def _tick(self) -> None:
+        await asyncio.sleep(TICK_S)
+        _each("tick a socket", ClientSocket.tick, self.sockets)
+        _each("tick a room", LiveRoom.tick, self._rooms.values())
+
+    async def _tick_media(self) -> None:
+        await asyncio.sleep(MEDIA_TICK_S)
+        _each("tick media", LiveRoom.tick_media, [live for live in self._rooms.values() if live.has_tracks])
+
+    async def _renew_when_due(self) -> None:
+        await asyncio.sleep(self.settings.seat_lease_s / 3)
+        for live in list(self._rooms.values()):
+            try:
+                await self.renew(live)
+            except Unavailable:
+                log.warning("the seats of meeting %d could not be renewed", live.room.number)
+
+    async def renew(self, live: LiveRoom) -> None:
+        """Hold the seats of a room, and write it down; a meeting that is over sends everybody out."""
+        room = live.room
+        held_until = self.clocks.utcnow() + timedelta(seconds=self.settings.seat_lease_s)
+        for some in _chunks(room.user_ids, MOST_RENEWED):
+            try:
+                unseated = await asyncio.to_thread(
+                    self._meetings.renew_seats, room.meeting_id, some, held_until=held_until
+                )
+            except NotFound:
+                self._close_room(live, {"meeting_number": room.number, "reason": "meeting-deleted"})
+                return
+            for user_id in unseated:
+                await self._seat_anew(live, user_id)
+        if not room.is_empty:
+            for session in live.sessions():
+                self.writer.put(session)
+            self.writer.put(room.record(self.clocks.wall()))
+
+    async def _seat_anew(self, live: LiveRoom, user_id: str) -> None:
+        """Somebody who is here lost the seat, by a pause of this process or of the store."""
+        room = live.room
+        async with self._lock(room.number, user_id):
+            session = next((s for s in room.sessions() if s.user_id == user_id), None)
+            if session is None:
+                return
+            try:
+                await asyncio.to_thread(
+                    self._meetings.take_seat, room.meeting_id, user_id, session.username, now=self.clocks.utcnow()
+                )
+            except Conflict as error:
+                if error.code == "MEETING_ENDED":
+                    self._close_room(live, {"meeting_number": room.number, "reason": "meeting-ended"})
+                else:
+                    live.remove(user_id, "removed")
+            except NotFound:
+                self._close_room(live, {"meeting_number": room.number, "reason": "meeting-deleted"})
+
+    async def _revoke_when_due(self) -> None:
+        await asyncio.sleep(REVOCATION_S)
+        await self.revoke()
+
+    async def revoke(self) -> None:
+        """Hang up on every socket whose sign-in was revoked since it came. Raises `RedisError`."""
+        revoked = await door.revoked_of(self._redis, {s.family_id for s in self.sockets if s.family_id})
+        for socket in list(self.sockets):
+            if socket.family_id in revoked:
+                socket.revoke()
+
+    # Inside
+
+    async def _forever(self, what: str, step: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await step()
+            except RedisError as error:
+                log.warning("could not %s, Redis is away: %s", what, error)
+                await asyncio.sleep(RETRY_S)
+            except Exception:
+                log.exception("could not %s", what)
+                await asyncio.sleep(RETRY_S)
+
+    def _chore(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    def _lock(self, number: int, user_id: str = "") -> asyncio.Lock:
+        """The lock of a room, or of one user's seat in it; there while somebody holds or awaits it."""
+        return self._locks.setdefault((number, user_id), asyncio.Lock())
+
+
+def _set_media_state(live: LiveRoom | None, data: Mapping[str, Any]) -> Reply:
+    said = {
+        name: bool(data[name])
+        for name in ("audio_enabled", "video_enabled", "screen_sharing")
+        if data.get(name) is not None
+    }
+    found = live.set_media_state(str(data["peer_id"]), said, data.get("video_quality")) if live else None
+    if found is None:
+        return Reply("not-found")
+    user_id, state = found
+    return Reply("ok", {"user_id": user_id, "media_state": state})
+
+
+def _each(what: str, act: Callable[[Item], None], items: Iterable[Item]) -> None:
+    """Do it for each: a bug that one room meets must not end the calls in the others."""
+    for item in list(items):
+        try:
+            act(item)
+        except Exception:
+            log.exception("could not %s", what)
+
+
+def _chunks(items: list[str], size: int) -> Iterator[list[str]]:
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some
