@@ -16,6 +16,39 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+__all__ = [
+    "AnyRtcpPacket",
+    "GroupDescription",
+    "MediaDescription",
+    "RTCDtlsFingerprint",
+    "RTCDtlsParameters",
+    "RTCIceCandidate",
+    "RTCIceParameters",
+    "RTCRtcpFeedback",
+    "RTCRtpCodecParameters",
+    "RTCRtpHeaderExtensionParameters",
+    "RTCRtpParameters",
+    "RTCSctpTransport",
+    "RtcpByePacket",
+    "RtcpPacket",
+    "RtcpPsfbPacket",
+    "RtcpReceiverInfo",
+    "RtcpRrPacket",
+    "RtcpRtpfbPacket",
+    "RtcpSdesPacket",
+    "RtcpSenderInfo",
+    "RtcpSourceInfo",
+    "RtcpSrPacket",
+    "RtpPacket",
+    "SessionDescription",
+    "rtcdtlstransport",
+    "rtcicetransport",
+    "rtcrtpparameters",
+    "rtcsctptransport",
+    "rtp",
+    "sdp",
+]
+
 PACKAGE = "sfu._aiortc"
 
 

@@ -72,6 +72,10 @@ class Plane(Protocol):
     """Everything that one UDP socket sends."""
 
     @property
+    def departed(self) -> int:
+        """How many packets of all sessions have been given to the kernel so far."""
+
+    @property
     def waiting(self) -> int:
         """How many batches wait for the kernel to take more; `flush` again soon while this is not 0."""
 
