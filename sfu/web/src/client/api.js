@@ -45,7 +45,10 @@ export class Api {
 
   /** Sign in again with the cookie of an earlier visit; rejects with a 401 where there is none. */
   async renew() {
-    this.#renewing ??= this.#renewOnce().finally(() => {
+    // one at a time in all tabs: a refresh token that is used twice ends the sign-in (it may have been stolen)
+    const alone = globalThis.navigator?.locks;
+    const renew = () => this.#renewOnce();
+    this.#renewing ??= (alone ? alone.request('meet-renew', renew) : renew()).finally(() => {
       this.#renewing = null;
     });
     return this.#renewing;
