@@ -116,7 +116,7 @@ def read_subscribe_answer(text: str, sections: tuple[OfferedSection, ...]) -> Su
             raise SdpError(f"{section.where}: rtcp-mux is required (RFC 8829 section 5.1.1)")
         holder = holder or section
         if offered.track and section.direction in ("recvonly", "sendrecv"):
-            parameters = _agreed(section, offered.parameters)
+            parameters = _agreed(section, offered.parameters, offered.track)
             if parameters:
                 accepted[mid] = parameters
     remote = read_transport(description, holder) if holder else None
@@ -125,8 +125,8 @@ def read_subscribe_answer(text: str, sections: tuple[OfferedSection, ...]) -> Su
     return SubscribeAnswer(remote, accepted, frozenset(stopped))
 
 
-def _agreed(section: Section, offered: RtpParameters) -> RtpParameters | None:
-    """What both ends can do: formats of our offer under the payload types of the answer."""
+def _agreed(section: Section, offered: RtpParameters, track: TrackInfo) -> RtpParameters | None:
+    """What both ends can do: the publisher's formats under the payload types of the answer."""
     answered = read_codecs(section)
     codecs: list[RtpCodec] = []
     for codec in answered:
@@ -134,15 +134,18 @@ def _agreed(section: Section, offered: RtpParameters) -> RtpParameters | None:
         if ours is None or ours not in offered.codecs:
             continue
         feedback = tuple(kind for kind in ours.feedback if kind in codec.feedback)
-        codecs.append(replace(ours, payload_type=codec.payload_type, feedback=feedback))
+        sent = next(c for c in track.parameters.codecs if our_codec(c) == ours)
+        codecs.append(replace(sent, payload_type=codec.payload_type, feedback=feedback))
         rtx = next((c for c in answered if c.name == "rtx" and c.parameter("apt") == str(codec.payload_type)), None)
         if rtx and our_rtx(ours) in offered.codecs:
             codecs.append(rtx)
     if not codecs:
         return None
     uris = {extension.uri for extension in offered.header_extensions}
-    extensions = tuple(extension for extension in read_extensions(section, way="recvonly") if extension.uri in uris)
-    return replace(offered, codecs=tuple(codecs), header_extensions=extensions)
+    extensions = (extension for extension in read_extensions(section, way="recvonly") if extension.uri in uris)
+    return replace(
+        offered, codecs=tuple(codecs), header_extensions=tuple(sorted(extensions, key=lambda extension: extension.id))
+    )
 
 
 def _stream_lines(parameters: RtpParameters, msid: str) -> list[str]:

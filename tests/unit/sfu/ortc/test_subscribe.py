@@ -155,7 +155,8 @@ def test_the_answers_payload_types_and_extensions_are_what_is_sent() -> None:
     answer = read_subscribe_answer(answer_of(audio_answer(*lines, formats="109")), (AUDIO, VIDEO))
     sent = answer.accepted["0"]
     assert [codec.payload_type for codec in sent.codecs] == [109]
-    assert sent.codecs[0].parameters == AUDIO.parameters.codecs[0].parameters
+    assert AUDIO.track
+    assert sent.codecs[0].parameters == AUDIO.track.parameters.codecs[0].parameters
     assert [e.uri for e in sent.header_extensions] == [MID_URI]
 
 
@@ -165,6 +166,22 @@ def test_feedback_and_rtx_that_the_client_lacks_are_not_used() -> None:
     assert [codec.name for codec in sent.codecs] == ["vp8"]
     assert "nack" not in sent.codecs[0].feedback
     assert "nack pli" in sent.codecs[0].feedback
+
+
+def test_the_publishers_own_spelling_of_a_profile_is_kept() -> None:
+    """42c01f and 42e01f are both constrained baseline; a consumer must recognise the publisher's packets."""
+    video = track("video-1", "1")
+    fmtp = (("packetization-mode", "1"), ("profile-level-id", "42c01f"))
+    h264 = RtpCodec("video/H264", 96, 90000, None, fmtp)
+    spelt = replace(video, parameters=replace(video.parameters, codecs=(h264,)))
+    parameters = consumer_parameters(spelt, "1", 2000, 2001)
+    assert parameters
+    number = parameters.codecs[0].payload_type
+    head, _, rest = chromium("subscribe-answer").partition("m=video 9 UDP/TLS/RTP/SAVPF 96 97")
+    fmtp_line = f"a=fmtp:{number} level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\n"
+    text = f"{head}m=video 9 UDP/TLS/RTP/SAVPF {number}{rest}a=rtpmap:{number} H264/90000\n{fmtp_line}"
+    sent = read_subscribe_answer(text, (AUDIO, OfferedSection(parameters, spelt))).accepted["1"]
+    assert sent.codecs == (replace(h264, payload_type=number),)
 
 
 def test_no_common_format_is_no_track() -> None:

@@ -1,0 +1,259 @@
+"""The media of one room: everything that signaling sees of it.
+
+Theory of operation: a user has at most two connections, one that sends and one that receives. `publish` answers a
+client's offer; the tracks that begin or end with it are told as events, and every other user who subscribed gets an
+offer that follows, or will after the answer that is still awaited. A track begins at negotiation: its packets may be
+a second away, and a subscriber negotiates in the meantime. Nothing here waits; `tick` moves time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from meet.clock import utcnow
+from sfu import report
+from sfu.ortc import SdpError, read_publish_offer
+from sfu.peer import Changes, PublishPeer, SubscribePeer, TransportFactory
+from sfu.router import Router
+from sfu.rtp.parameters import Source, TrackInfo
+
+SURVEY_S = 1.0
+"""How often connections are looked at; packets and their timers are looked at on every tick."""
+
+_STATES: dict[str, tuple[Source, ...]] = {
+    "audio_enabled": ("microphone",),
+    "video_enabled": ("camera",),
+    "screen_sharing": ("screen", "screen-audio"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrackPublished:
+    """A track can be subscribed."""
+
+    track: TrackInfo
+
+
+@dataclass(frozen=True, slots=True)
+class TrackUnpublished:
+    """A track has ended."""
+
+    track: TrackInfo
+
+
+@dataclass(frozen=True, slots=True)
+class SubscribeOffer:
+    """A user is to be sent this offer; `answered` takes what comes back."""
+
+    user_id: str
+    sdp: str
+    tracks: list[dict[str, str]]
+    """All that this connection has now: mid, track_id, user_id, kind, source."""
+
+
+MediaEvent = TrackPublished | TrackUnpublished | SubscribeOffer
+
+
+class _User:
+    """One user's two connections, and what was switched off."""
+
+    def __init__(self) -> None:
+        self.publish: PublishPeer | None = None
+        self.subscribe: SubscribePeer | None = None
+        self.muted: set[Source] = set()
+
+
+class RoomMedia:
+    """The media of one room. `now` is monotonic, in seconds: the clock of the endpoint's packets."""
+
+    def __init__(
+        self,
+        create_transport: TransportFactory,
+        emit: Callable[[MediaEvent], None],
+        *,
+        router: Router | None = None,
+        clock: Callable[[], datetime] = utcnow,
+    ) -> None:
+        """`create_transport` is `Endpoint.create_transport`; `emit` is called within the methods below."""
+        self._create_transport = create_transport
+        self._emit = emit
+        self._clock = clock
+        self._router = router or Router()
+        self._users: dict[str, _User] = {}
+        self._surveyed_at = float("-inf")
+
+    def publish(self, user_id: str, sdp: str, sources: Mapping[str, str], now: float) -> str:
+        """Answer a user's offer; the first one opens the connection that sends.
+
+        Raises:
+            SdpError: the offer cannot be used; nothing was changed.
+        """
+        offer = read_publish_offer(sdp)
+        user = self._users.get(user_id) or _User()
+        before = user.publish
+        if before and before.continues(offer):
+            peer = before
+        else:
+            peer = PublishPeer(user_id, self._router, self._create_transport, self._clock)
+        try:
+            answer, changes = peer.negotiate(offer, sources, now)
+        except SdpError:
+            if peer is not before:
+                peer.close(now)
+            raise
+        replaced = before.close(now) if before and peer is not before else ()
+        self._users[user_id] = user
+        user.publish = peer
+        self._tracks_changed(user, Changes((*replaced, *changes.ended), changes.begun))
+        return answer
+
+    def subscribe(self, user_id: str, now: float) -> None:
+        """Send a user all that the others publish, now and later; again: nothing."""
+        user = self._users.setdefault(user_id, _User())
+        if user.subscribe is None:
+            user.subscribe = SubscribePeer(user_id, self._router, self._create_transport, self._clock)
+            self._offer(user_id)
+
+    def answered(self, user_id: str, sdp: str, now: float) -> None:
+        """Take a user's answer to the last `SubscribeOffer`; what changed meanwhile leads to the next one.
+
+        Raises:
+            SdpError: there was no offer, or this is no answer to it; another answer may follow.
+        """
+        user = self._users.get(user_id)
+        if user is None or user.subscribe is None:
+            raise SdpError("there is no offer that waits for an answer")
+        user.subscribe.answered(sdp, self._tracks_for(user_id), now)
+        self._offer(user_id)
+
+    def restart(self, user_id: str, now: float) -> None:
+        """Drop a user's connections: the page that had them is gone. What was switched off stays so."""
+        user = self._users.get(user_id)
+        if user is None:
+            return
+        ended = user.publish.close(now) if user.publish else ()
+        if user.subscribe:
+            user.subscribe.close(now)
+        user.publish = user.subscribe = None
+        self._tracks_changed(user, Changes(ended))
+
+    def leave(self, user_id: str, now: float) -> None:
+        """Forget a user and close their connections; unknown is fine."""
+        self.restart(user_id, now)
+        self._users.pop(user_id, None)
+
+    def close(self, now: float) -> None:
+        """Everybody leaves."""
+        for user_id in list(self._users):
+            self.leave(user_id, now)
+
+    def set_media_state(
+        self,
+        user_id: str,
+        *,
+        audio_enabled: bool | None = None,
+        video_enabled: bool | None = None,
+        screen_sharing: bool | None = None,
+    ) -> None:
+        """Stop forwarding what a user publishes of a kind, or go on with it; None leaves it as it is.
+
+        It holds for tracks published later, too, until the user leaves.
+        """
+        user = self._users.setdefault(user_id, _User())
+        said = {"audio_enabled": audio_enabled, "video_enabled": video_enabled, "screen_sharing": screen_sharing}
+        for name, enabled in said.items():
+            if enabled is None:
+                continue
+            change = user.muted.difference_update if enabled else user.muted.update
+            change(_STATES[name])
+        for track in user.publish.tracks if user.publish else ():
+            self._router.mute(track.track_id, track.source in user.muted)
+
+    def tick(self, now: float) -> None:
+        """Time passes. Call this every 20 ms."""
+        self._router.tick(now)
+        for user in self._users.values():
+            if user.subscribe:
+                user.subscribe.tick(now)
+        if now - self._surveyed_at < SURVEY_S:
+            return
+        self._surveyed_at = now
+        for user_id, user in list(self._users.items()):
+            self._survey(user_id, user, now)
+
+    def peer_of(self, peer_id: str) -> str | None:
+        """The user of a connection, or None."""
+        return next(
+            (
+                user_id
+                for user_id, user in self._users.items()
+                for peer in (user.publish, user.subscribe)
+                if peer and peer.peer_id == peer_id
+            ),
+            None,
+        )
+
+    def connections_of(self, user_id: str) -> int:
+        """How many media connections a user has: 0 to 2."""
+        user = self._users.get(user_id)
+        return sum(peer is not None for peer in (user.publish, user.subscribe)) if user else 0
+
+    def peers(self, now: float) -> list[dict[str, Any]]:
+        """The document's `peers` objects."""
+        return report.peers(self._reports(now))
+
+    def statistics(self, now: float) -> dict[str, float]:
+        """The document's `statistics` object."""
+        return report.statistics(self._reports(now))
+
+    def quality_metrics(self, now: float) -> dict[str, int]:
+        """The document's `quality_metrics` object."""
+        return report.quality_metrics(self._reports(now))
+
+    def _reports(self, now: float) -> list[report.UserReport]:
+        return [report.user_report(user_id, u.publish, u.subscribe, now) for user_id, u in self._users.items()]
+
+    def _survey(self, user_id: str, user: _User, now: float) -> None:
+        if user.publish:
+            user.publish.refresh_activity()
+            if user.publish.state in ("failed", "closed"):
+                # Consent is lost (RFC 7675) or the client hung up; the page begins a new one.
+                self._tracks_changed(user, Changes(user.publish.end_all(now)))
+            else:
+                self._tracks_changed(user, user.publish.follow_codecs(now))
+        if user.subscribe:
+            user.subscribe.refresh_activity()
+            if user.subscribe.state == "closed":
+                user.subscribe.close(now)
+                user.subscribe = None
+
+    def _tracks_changed(self, user: _User, changes: Changes) -> None:
+        for track in changes.begun:
+            if track.source in user.muted:
+                self._router.mute(track.track_id, True)
+        for track in changes.ended:
+            self._emit(TrackUnpublished(track))
+        for track in changes.begun:
+            self._emit(TrackPublished(track))
+        if changes.ended or changes.begun:
+            for user_id, other in self._users.items():
+                if other is not user:
+                    self._offer(user_id)
+
+    def _tracks_for(self, user_id: str) -> list[TrackInfo]:
+        """What others publish, the longest there first."""
+        return [
+            track
+            for other, user in self._users.items()
+            if other != user_id and user.publish
+            for track in user.publish.tracks
+        ]
+
+    def _offer(self, user_id: str) -> None:
+        peer = self._users[user_id].subscribe
+        sdp = peer.offer(self._tracks_for(user_id)) if peer else None
+        if peer and sdp:
+            self._emit(SubscribeOffer(user_id, sdp, peer.tracks))

@@ -1,0 +1,167 @@
+"""What is told of a room's media: the document's objects `peers`, `statistics` and `quality_metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from meet.clock import iso
+from sfu.peer import Peer, PublishPeer, SubscribePeer
+from sfu.rtp.parameters import TrackInfo
+from sfu.rtp.stats import ConsumerStats, TrackStats
+from sfu.transport import TransportState
+
+Status = Literal["connecting", "connected", "disconnected", "failed"]
+Quality = Literal["excellent", "good", "fair", "poor"]
+
+THRESHOLDS: tuple[tuple[Quality, float, float], ...] = (
+    ("excellent", 0.01, 75.0),
+    ("good", 0.03, 150.0),
+    ("fair", 0.10, 400.0),
+)
+"""(quality, loss below, round trip in ms below); what is beyond them is poor.
+
+Half a round trip up from the speaker and half down to the listener make one round trip of network delay between
+mouth and ear, so ITU-T G.114's limits for one way hold for the round trip of a leg: 150 ms are good for everybody,
+400 ms the end of what is acceptable. Excellent leaves half of the 150 ms to codecs and jitter buffers. Loss is by
+ITU-T G.1010 table I.1: 1 % for video telephony, 3 % for conversational voice; Opus with its FEC is understood up to
+about 10 %.
+"""
+
+_STATUS: dict[TransportState, Status] = {
+    "new": "connecting",
+    "connecting": "connecting",
+    "connected": "connected",
+    "disconnected": "disconnected",
+    "failed": "failed",
+    "closed": "disconnected",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class UserReport:
+    """One user's connections and how their streams fare at one moment."""
+
+    user_id: str
+    publish: PublishPeer | None
+    subscribe: SubscribePeer | None
+    sent: Sequence[tuple[TrackInfo, TrackStats]]
+    """What the user publishes."""
+    received: Sequence[ConsumerStats]
+    """What the user is sent."""
+
+    @property
+    def peer(self) -> Peer | None:
+        """The connection that stands for the user: the one that sends, else the one that receives."""
+        return self.publish or self.subscribe
+
+    @property
+    def rtt_ms(self) -> float | None:
+        """The mean of the round trips in receiver reports, else the longer of what the handshakes saw."""
+        reported = [stats.rtt_ms for stats in self.received if stats.rtt_ms is not None]
+        if reported:
+            return sum(reported) / len(reported)
+        seen = [peer.rtt_ms for peer in (self.publish, self.subscribe) if peer and peer.rtt_ms is not None]
+        return max(seen, default=None)
+
+    @property
+    def loss_rate(self) -> float:
+        """The loss in the worse direction, 0 to 1."""
+        return max(_mean(stats.loss_rate for _, stats in self.sent), _mean(s.loss_rate for s in self.received))
+
+
+def user_report(user_id: str, publish: PublishPeer | None, subscribe: SubscribePeer | None, now: float) -> UserReport:
+    """Ask a user's streams how they fare."""
+    return UserReport(
+        user_id=user_id,
+        publish=publish,
+        subscribe=subscribe,
+        sent=[(producer.track, producer.stats(now)) for producer in publish.producers] if publish else [],
+        received=[consumer.stats(now) for consumer in subscribe.consumers] if subscribe else [],
+    )
+
+
+def quality(loss_rate: float, rtt_ms: float | None) -> Quality:
+    """How good a connection is, by `THRESHOLDS`; a round trip that nobody measured does not count against it."""
+    return next(
+        (name for name, loss, rtt in THRESHOLDS if loss_rate < loss and (rtt_ms is None or rtt_ms < rtt)), "poor"
+    )
+
+
+def peers(users: Iterable[UserReport]) -> list[dict[str, Any]]:
+    """The document's `peers`: one for each user, since the second connection only receives what others publish."""
+    return [_peer(user, user.peer) for user in users if user.peer]
+
+
+def statistics(users: Sequence[UserReport]) -> dict[str, float]:
+    """The document's `statistics`. Rates are of the last seconds; means are over streams, or over users for RTT."""
+    present = [user for user in users if user.peer]
+    sent = [pair for user in users for pair in user.sent]
+    received = [stats for user in users for stats in user.received]
+    inbound = sum(stats.bitrate_bps for _, stats in sent)
+    outbound = sum(stats.bitrate_bps for stats in received)
+    screens = sum(track.source == "screen" for track, _ in sent)
+    streams: list[TrackStats] = [*(stats for _, stats in sent), *received]
+    return {
+        "total_peers": len(present),
+        "active_peers": sum(user.peer is not None and user.peer.state == "connected" for user in present),
+        "total_tracks": len(sent),
+        "audio_tracks": sum(track.kind == "audio" for track, _ in sent),
+        "video_tracks": sum(track.kind == "video" for track, _ in sent) - screens,
+        "screen_tracks": screens,
+        "total_bandwidth": inbound + outbound,
+        "inbound_bandwidth": inbound,
+        "outbound_bandwidth": outbound,
+        "packet_loss_rate": round(_mean(stats.loss_rate for stats in streams), 4),
+        "average_jitter": round(_mean(stats.jitter_ms for stats in streams), 1),
+        "average_rtt": round(_mean(rtt for rtt in (user.rtt_ms for user in users) if rtt is not None), 1),
+    }
+
+
+def quality_metrics(users: Iterable[UserReport]) -> dict[str, int]:
+    """How many users are served how well. Who is still connecting isn't counted; who was lost is served poorly."""
+    counts: dict[str, int] = {"excellent": 0, "good": 0, "fair": 0, "poor": 0}
+    for user in users:
+        status = _STATUS[user.peer.state] if user.peer else "connecting"
+        if status == "connected":
+            counts[quality(user.loss_rate, user.rtt_ms)] += 1
+        elif status != "connecting":
+            counts["poor"] += 1
+    return counts
+
+
+def _peer(user: UserReport, peer: Peer) -> dict[str, Any]:
+    sources = {track.source for track, _ in user.sent}
+    told: dict[str, Any] = {
+        "peer_id": peer.peer_id,
+        "user_id": user.user_id,
+        "media_type": "video" if "camera" in sources else "screen" if "screen" in sources else "audio",
+        "status": _STATUS[peer.state],
+        "tracks": [_track(track, stats) for track, stats in user.sent],
+    }
+    if peer.connected_at:
+        told["connected_at"] = iso(peer.connected_at)
+    if peer.last_activity:
+        told["last_activity"] = iso(peer.last_activity)
+    return told
+
+
+def _track(track: TrackInfo, stats: TrackStats) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "track_id": track.track_id,
+        "kind": track.kind,
+        "source": track.source,
+        "codec": stats.codec or track.parameters.codecs[0].name,
+        "bitrate": stats.bitrate_bps,
+    }
+    if track.kind == "video":
+        # Empty until a key frame told it.
+        told["resolution"] = f"{stats.width}x{stats.height}" if stats.width and stats.height else ""
+        told["frame_rate"] = round(stats.frame_rate, 1)
+    return told
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return sum(found) / len(found) if found else 0.0
