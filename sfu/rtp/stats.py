@@ -7,6 +7,8 @@ from sfu.rtp.rtcp import ReportBlock
 
 _JITTER_LEAP_S = 5.0
 """A transit time that leaps further was a clock that stopped or was set, not the network (as libwebrtc has it)."""
+_SHORTEST_SPAN_S = 0.1
+"""Below it, a rate would be that of one burst."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +95,13 @@ class Reception:
 class Rate:
     """How fast a counter rises, over a sliding window: it is sampled now and then, and nothing runs per packet."""
 
-    def __init__(self, window_s: float = 2.0, spacing_s: float = 0.1) -> None:
+    def __init__(self, window_s: float = 2.0) -> None:
         self._window_s = window_s
-        self._spacing_s = spacing_s
         self._samples: deque[tuple[float, int]] = deque()
 
     def sample(self, total: int, now: float) -> None:
-        """Note the counter; more often than the spacing is no use and no harm."""
+        """Note the counter: a few times within the window."""
         samples = self._samples
-        if samples and now - samples[-1][0] < self._spacing_s:
-            return
         samples.append((now, total))
         while len(samples) > 2 and now - samples[1][0] >= self._window_s:
             samples.popleft()
@@ -112,7 +111,7 @@ class Rate:
         if not self._samples:
             return 0.0
         since, before = self._samples[0]
-        return (total - before) / (now - since) if now - since >= self._spacing_s else 0.0
+        return (total - before) / (now - since) if now - since >= _SHORTEST_SPAN_S else 0.0
 
 
 def round_trip_s(block: ReportBlock, sent: float, now: float) -> float:
