@@ -22,7 +22,7 @@ def test_two_people_meet(somebody: MakePerson) -> None:
     alice.sees_and_hears(bob)
     bob.sees_and_hears(alice)
     # the fake microphone beeps, so the mark of who speaks comes by itself
-    expect(alice.page.locator(f'.tile.speaking[aria-label^="{bob.name}"]')).to_be_visible()
+    expect(alice.page.locator(f'.tile.speaking[aria-label^="{bob.name}"]')).to_be_visible(timeout=15_000)
 
     alice.say("Hello from Alice")
     bob.reads("Hello from Alice")

@@ -10,7 +10,8 @@ import { Signaling } from './signaling.js';
 
 /** RFC 6464 levels come as 0…1 here; below this a microphone hears a quiet room. */
 const SPEAKING_LEVEL = 0.02;
-const SPEAKING_POLL_MS = 200;
+/** A quarter of a short syllable: levels are those of the last packet only. */
+const SPEAKING_POLL_MS = 50;
 /** Kept a little after the last sound, so that the mark does not flicker between words. */
 const SPEAKING_HOLD_MS = 600;
 /** How long a media connection may stay broken before the room is joined anew. */

@@ -13,9 +13,12 @@ export function Meeting({ api, user, meetingId, onLeave }) {
   const [call, setCall] = useState(null);
   const [joining, setJoining] = useState(false);
   const live = useRef({ tracks: {}, call: null });
-  live.current.tracks = tracks;
 
-  const keep = (source, track) => setTracks((all) => ({ ...all, [source]: track }));
+  // at once in `live`, for whoever comes before the next rendering: a device may open while the room is being joined
+  const keep = (source, track) => {
+    live.current.tracks = { ...live.current.tracks, [source]: track };
+    setTracks(live.current.tracks);
+  };
 
   /** Start a device; a device that is not there is a sentence, never the end. */
   const start = async (source) => {
@@ -66,7 +69,7 @@ export function Meeting({ api, user, meetingId, onLeave }) {
         userInfo: { username: user.username, avatar_url: user.avatar_url },
         ticket: () => api.socketTicket(),
       });
-      for (const [source, track] of Object.entries(tracks)) if (track) next.publish(source, track);
+      for (const [source, track] of Object.entries(live.current.tracks)) if (track) next.publish(source, track);
       next.addEventListener('ended', ({ detail }) => {
         live.current.call = null;
         setCall(null);
