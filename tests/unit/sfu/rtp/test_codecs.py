@@ -154,6 +154,12 @@ def test_an_av1_sequence_starts_with_its_size(reduced: bool):
     assert av1(b"\x18" + extended) == KeyFrame(1280, 720)
 
 
+@pytest.mark.parametrize("header", ["0a0b0000002d4cfdb34fbf9004", "0a0b0000002d4cfdb34daf9004"])
+def test_the_sequence_headers_of_svt_and_libaom(header: str):
+    obu = bytes.fromhex(header)
+    assert av1(b"\x28" + bytes((len(obu),)) + obu + b"\x32frame") == KeyFrame(1278, 718)
+
+
 def test_an_av1_sequence_header_with_timing_and_a_decoder_model():
     text = "000" + "0" + "0" + "1" + "0" * 64 + "1" + "1" + "1" + f"{9:05b}" + "0" * 42 + "1"
     text += "00001"  # two operating points
