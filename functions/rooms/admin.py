@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from meet.clock import iso, utcnow
+from meet.config import settings
 from meet.domain.session import SessionStatus
 from meet.store import sessions
 from meet.web.auth import Administrator
@@ -14,8 +15,8 @@ from meet.web.live import presence
 from .schemas import CleanupAnswer, ListedSession, SessionsAnswer
 from .view import every_session
 
-STALE_S = 600
-"""A session that is alive is written far more often than this."""
+STALE_LEASES = 5
+"""A session that is alive is written several times in each seat lease; after so many without, its process is gone."""
 MOST_LISTED = 1000
 
 router = APIRouter(prefix="/admin", tags=["admin"])
@@ -25,7 +26,8 @@ router = APIRouter(prefix="/admin", tags=["admin"])
 def cleanup(user: Administrator) -> CleanupAnswer:
     """Forget the sessions that are over, and those whose process died."""
     now = utcnow()
-    cleaned = sessions.delete_stale(before=now - timedelta(seconds=STALE_S))
+    silent = timedelta(seconds=STALE_LEASES * settings().seat_lease_s)
+    cleaned = sessions.delete_stale(before=now - silent)
     return CleanupAnswer(message="Cleanup completed", cleaned_sessions=cleaned, timestamp=iso(now))
 
 

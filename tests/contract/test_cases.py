@@ -12,12 +12,12 @@ or what is sent on somebody's WebSocket, and the frame that must then arrive the
      "until": "chat", "shape": {"message_id": "string"}, "setup"?: [...]}
 
 A step of a setup may be either; a WebSocket is opened when its owner first needs it and stays open until the case
-ends. `as` is one of `PEOPLE`. `{name}` in a path, a header, the JSON or a frame is what a step saved under that
-name; a string that is nothing else keeps the value's type. `{unique}` is a word of this run of this case alone. A
-key of a shape is a path into the answer; `list[].key` speaks of each entry, of which there must be one at least. A
-value is one of `TYPES`, or several of them: `string|null`. An answer may have more keys than its shape; a 204 has
-no body at all. `text` stands somewhere in the body. `eventually` asks again for a few seconds: what the tier
-publishes takes one to be seen.
+ends. `as` is one of `PEOPLE`. `{name}` in a path, a header, the JSON, a frame or a shape is what a step saved under
+that name; a string that is nothing else keeps the value's type. `{unique}` is a word of this run of this case alone.
+A key of a shape is a path into the answer; `list[].key` speaks of each entry, of which there must be one at least. A
+value is one of `TYPES`, or several of them: `string|null`. An answer may have more keys than its shape; a 204 has no
+body at all. `text` stands somewhere in the body. `eventually`, of a case or of a step, asks again for a few seconds:
+what the tier publishes takes one to be seen.
 """
 
 import json
@@ -255,14 +255,23 @@ class Stage:
 
     def prepare(self, step: Case) -> None:
         """Play a step of a setup, which must go well, and save what it says."""
-        if "frames" in step:
-            body = self.talk(step)
-        else:
-            answer = self._world.ask(step, self.saved)
-            assert answer.is_success, f"{step['method']} {step['path']}: {answer.status_code} {answer.text}"
-            body = answer.json() if answer.content else None
-        for name, path in step.get("save", {}).items():
-            [self.saved[name]] = values_at(body, path)
+        deadline = time.monotonic() + EVENTUALLY_S * step.get("eventually", False)
+        while True:
+            body = self.talk(step) if "frames" in step else self._success(step)
+            try:
+                for name, path in step.get("save", {}).items():
+                    [self.saved[name]] = values_at(body, path)
+            except LookupError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.2)
+            else:
+                return
+
+    def _success(self, step: Case) -> Any:
+        answer = self._world.ask(step, self.saved)
+        assert answer.is_success, f"{step['method']} {step['path']}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
 
     def complaints(self, case: Case) -> list[str]:
         """Make the case's request; what of its answer is not as it must be."""
@@ -277,7 +286,7 @@ class Stage:
         if answer.status_code == 204 and answer.content:
             said.append(f"a 204 with a body: {answer.text}")
         envelope = ERROR if answer.is_error and "problem" not in answer.headers["content-type"] else {}
-        shape = case["shape"] | envelope
+        shape = filled(case["shape"], self.saved) | envelope
         return said + (differences(answer.json(), shape) if shape else [])
 
 
