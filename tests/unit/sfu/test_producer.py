@@ -1,0 +1,362 @@
+import pytest
+
+from sfu.producer import REPORT_INTERVAL_S, SILENCE_S, Producer
+from sfu.rtp import rtcp
+from sfu.rtp.packet import RtpPacket, write_elements
+from sfu.rtp.parameters import (
+    MID_URI,
+    REPAIRED_RID_URI,
+    RID_URI,
+    Encoding,
+    HeaderExtension,
+    RtpCodec,
+    RtpParameters,
+    TrackInfo,
+)
+from sfu.rtp.stream import RtpStream
+
+VP8 = RtpCodec("video/VP8", 96, 90000, feedback=("nack", "nack pli", "ccm fir", "goog-remb"))
+RTX = RtpCodec("video/rtx", 97, 90000, parameters=(("apt", "96"),))
+RED = RtpCodec("video/red", 114, 90000)
+ULPFEC = RtpCodec("video/ulpfec", 116, 90000)
+OPUS = RtpCodec("audio/opus", 111, 48000, 2)
+DTMF = RtpCodec("audio/telephone-event", 126, 48000)
+EXTENSIONS = (HeaderExtension(4, MID_URI), HeaderExtension(10, RID_URI), HeaderExtension(11, REPAIRED_RID_URI))
+SSRC, RTX_SSRC = 1000, 1001
+
+KEY = bytes.fromhex("10 100200 9d012a 8002 6801") + bytes(50)  # 640 x 360
+DELTA = bytes.fromhex("10 110200") + bytes(50)
+
+
+class Transport:
+    def __init__(self) -> None:
+        self.connected = True
+        self.sent: list[rtcp.RtcpPacket] = []
+        self.compounds = 0
+
+    def send_rtp(self, ssrc: int, index: int, header: bytes, payload: bytes) -> None:
+        raise AssertionError("a producer sends no media")
+
+    def send_rtcp(self, packet: bytes) -> None:
+        packets = rtcp.parse(packet)
+        assert isinstance(packets[0], rtcp.ReceiverReport)
+        assert isinstance(packets[1], rtcp.SourceDescription)
+        self.compounds += 1
+        self.sent += packets
+
+    def take(self, kind: type) -> list[rtcp.RtcpPacket]:
+        found = [packet for packet in self.sent if isinstance(packet, kind)]
+        self.sent = [packet for packet in self.sent if not isinstance(packet, kind)]
+        return found
+
+
+def producer(
+    transport: Transport,
+    *codecs: RtpCodec,
+    kind: str = "video",
+    encodings: tuple[Encoding, ...] = (Encoding(SSRC, RTX_SSRC),),
+) -> Producer:
+    parameters = RtpParameters("0", kind, codecs or (VP8, RTX), EXTENSIONS, encodings)
+    track = TrackInfo("track", "alice", "peer", kind, "camera", parameters)
+    return Producer(track, transport, reporter=(1, "meet"), remb_bps=5_000_000, now=0.0)
+
+
+def video(number: int, payload: bytes = DELTA, *, timestamp: int | None = None, ssrc: int = SSRC) -> RtpPacket:
+    return RtpPacket(96, number & 0xFFFF, 3000 * number if timestamp is None else timestamp, ssrc, payload)
+
+
+def rtx(number: int, payload: bytes = DELTA, *, rtx_number: int = 1) -> RtpPacket:
+    return RtpPacket(97, rtx_number, 3000 * number, RTX_SSRC, number.to_bytes(2, "big") + payload)
+
+
+@pytest.fixture
+def transport() -> Transport:
+    return Transport()
+
+
+def watch(p: Producer) -> list[tuple[RtpStream, RtpPacket]]:
+    got: list[tuple[RtpStream, RtpPacket]] = []
+    p.forward = (lambda stream, packet: got.append((stream, packet)),)
+    return got
+
+
+def test_each_packet_is_handed_over_once(transport):
+    p = producer(transport)
+    got = watch(p)
+    for number in (1, 2, 2, 4, 3):
+        p.receive_rtp(video(number), 1.0)
+    assert [packet.index for _, packet in got] == [1, 2, 4, 3]
+
+
+def test_a_muted_track_hands_nothing_over_and_is_still_measured(transport):
+    p = producer(transport)
+    got = watch(p)
+    p.muted = True
+    p.receive_rtp(video(1), 1.0)
+    assert not got
+    assert p.stats(1.0).packets == 1
+
+
+def test_losses_are_asked_for_and_rtx_repairs_them(transport):
+    p = producer(transport)
+    got = watch(p)
+    p.receive_rtp(video(1, KEY), 1.0)
+    p.receive_rtp(video(4), 1.0)
+    p.tick(1.02)
+    assert transport.take(rtcp.Nack) == [rtcp.Nack(1, SSRC, (2, 3))]
+    p.receive_rtp(rtx(2), 1.05)
+    assert got[-1][1].payload == DELTA
+    assert (got[-1][1].ssrc, got[-1][1].payload_type, got[-1][1].index) == (SSRC, 96, 2)
+    p.tick(2.0)
+    assert transport.take(rtcp.Nack) == [rtcp.Nack(1, SSRC, (3,))]
+
+
+def test_rtx_that_only_probes_or_repeats_nothing_known_is_left(transport):
+    p = producer(transport)
+    got = watch(p)
+    p.receive_rtp(rtx(5), 0.9)  # before any media
+    p.receive_rtp(video(1), 1.0)
+    p.receive_rtp(RtpPacket(97, 2, 0, RTX_SSRC, b""), 1.0)  # padding
+    p.receive_rtp(RtpPacket(99, 2, 0, RTX_SSRC, b"\0\5abc"), 1.0)  # no payload type of RTX
+    p.receive_rtp(RtpPacket(96, 2, 0, 5555, b"abc"), 1.0)  # no SSRC of ours
+    assert len(got) == 1
+
+
+def test_payload_types_that_were_not_agreed_on_are_dropped(transport):
+    p = producer(transport)
+    got = watch(p)
+    p.receive_rtp(RtpPacket(100, 1, 0, SSRC, b"abc"), 1.0)
+    assert not got
+
+
+def test_key_frames_are_seen_with_their_size(transport):
+    p = producer(transport)
+    got = watch(p)
+    for number, payload in ((1, KEY), (2, DELTA), (3, b"\x10"), (4, b"")):
+        p.receive_rtp(video(number, payload), 1.0)
+    assert [packet.key_frame for _, packet in got] == [True, False, False, False]
+    assert p.malformed == 1
+    stats = p.stats(1.0)
+    assert (stats.width, stats.height) == (640, 360)
+
+
+def test_every_packet_of_audio_is_a_place_to_begin(transport):
+    p = producer(transport, OPUS, DTMF, kind="audio")
+    got = watch(p)
+    p.receive_rtp(RtpPacket(111, 1, 0, SSRC, b"opus"), 1.0)
+    p.receive_rtp(RtpPacket(126, 2, 0, SSRC, b"dtmf"), 1.0)
+    assert [packet.key_frame for _, packet in got] == [True, True]
+    assert p.stats(1.0).codec == "opus"
+
+
+def test_requests_for_key_frames_have_a_floor(transport):
+    p = producer(transport)
+    p.request_key_frame(1.0)
+    p.request_key_frame(1.1)
+    assert transport.take(rtcp.PictureLoss) == [rtcp.PictureLoss(1, SSRC)]
+    p.tick(1.4)
+    assert not transport.take(rtcp.PictureLoss)
+    p.tick(1.5)
+    assert transport.take(rtcp.PictureLoss) == [rtcp.PictureLoss(1, SSRC)]
+
+
+def test_a_request_waits_for_the_connection(transport):
+    p = producer(transport)
+    transport.connected = False
+    p.request_key_frame(1.0)
+    assert not transport.sent
+    transport.connected = True
+    p.tick(1.02)
+    assert transport.take(rtcp.PictureLoss)
+
+
+def test_fir_is_sent_where_only_that_was_agreed_on(transport):
+    p = producer(transport, RtpCodec("video/VP8", 96, 90000, feedback=("ccm fir",)))
+    p.request_key_frame(1.0)
+    p.request_key_frame(2.0)
+    assert transport.take(rtcp.FullIntraRequest) == [
+        rtcp.FullIntraRequest(1, ((SSRC, 1),)),
+        rtcp.FullIntraRequest(1, ((SSRC, 2),)),
+    ]
+
+
+def test_audio_has_no_key_frames_to_ask_for(transport):
+    p = producer(transport, OPUS, kind="audio")
+    p.request_key_frame(1.0)
+    p.tick(2.0)
+    assert not transport.sent
+
+
+def test_what_is_given_up_leads_to_a_key_frame(transport):
+    p = producer(transport)
+    p.receive_rtp(video(1, KEY), 0.0)
+    p.receive_rtp(video(3), 0.0)
+    for i in range(1, 80):
+        p.tick(i * 0.02)
+    assert len(transport.take(rtcp.Nack)) == 10
+    assert transport.take(rtcp.PictureLoss)
+
+
+def test_the_first_report_comes_with_the_first_packets_and_then_one_a_second(transport):
+    p = producer(transport)
+    p.tick(0.5)
+    assert not transport.sent
+    p.receive_rtp(video(1, KEY), 0.6)
+    for i in range(31, 181):
+        p.tick(i * 0.02)
+    reports = [packet for packet in transport.take(rtcp.ReceiverReport) if packet.reports]
+    assert len(reports) == 3
+    assert reports[0].reports[0].ssrc == SSRC
+    assert transport.take(rtcp.Remb) == [rtcp.Remb(1, 5_000_000, (SSRC,))] * 3
+    assert transport.take(rtcp.SourceDescription)[0].cnames == ((1, "meet"),)
+
+
+def test_remb_goes_only_to_those_who_agreed_on_it(transport):
+    p = producer(transport, OPUS, kind="audio")
+    p.receive_rtp(RtpPacket(111, 1, 0, SSRC, b"opus"), 1.0)
+    p.tick(1.02)
+    assert transport.compounds == 1
+    assert not transport.take(rtcp.Remb)
+
+
+def test_the_senders_report_is_kept_and_answered(transport):
+    p = producer(transport)
+    p.receive_rtp(video(1, KEY), 1.0)
+    p.receive_report(rtcp.SenderReport(SSRC, 0xAAAA_BBBB_CCCC_DDDD, 5, 1, 1), 1.0)
+    p.receive_report(rtcp.SenderReport(4242, 1, 5, 1, 1), 1.0)
+    p.tick(1.5)
+    (report,) = transport.take(rtcp.ReceiverReport)
+    assert (report.reports[0].last_sr, report.reports[0].delay) == (0xBBBB_CCCC, 32768)
+
+
+def test_the_rates_are_those_of_the_last_seconds(transport):
+    p = producer(transport)
+    number = 0
+    for i in range(200):  # 4 s of 25 frames a second, two packets each
+        now = i * 0.02
+        if i % 2 == 0:
+            for _ in range(2):
+                number += 1
+                p.receive_rtp(video(number, KEY if number == 1 else DELTA, timestamp=i * 1800), now)
+        p.tick(now)
+    stats = p.stats(4.0)
+    assert stats.frame_rate == pytest.approx(25, rel=0.05)
+    assert stats.bitrate_bps == pytest.approx(50 * 54 * 8, rel=0.05)
+    assert stats.codec == "vp8"
+    assert (stats.packets, stats.lost, stats.loss_rate) == (200, 0, 0.0)
+    assert stats.jitter_ms == pytest.approx(0, abs=1)
+    assert p.last_arrival == pytest.approx(3.96)
+
+
+def test_losses_show_in_the_stats(transport):
+    p = producer(transport)
+    for number in range(1, 101):
+        if number % 10:
+            p.receive_rtp(video(number), 1.0)
+    p.receive_rtp(video(101), 1.0)
+    p.tick(1.1)
+    assert p.stats(1.1).lost == 10
+    assert p.stats(1.1).loss_rate == pytest.approx(10 / 101)
+
+
+def test_before_anything_came_the_stats_are_of_what_was_agreed(transport):
+    stats = producer(transport).stats(1.0)
+    assert (stats.codec, stats.bitrate_bps, stats.width, stats.frame_rate) == ("vp8", 0, 0, 0.0)
+
+
+def test_a_publisher_that_starts_anew_goes_on_in_a_new_stream(transport):
+    p = producer(transport)
+    got = watch(p)
+    p.receive_rtp(video(100, KEY), 1.0)
+    p.receive_rtp(video(30000), 1.1)
+    p.receive_rtp(video(30001, KEY), 1.1)
+    assert [packet.index for _, packet in got] == [100, 30001]
+    assert got[0][0] is not got[1][0]
+    assert p.active is got[1][0]
+    assert p.stats(1.2).packets == 2
+    p.receive_rtp(rtx(30001), 1.2)
+    p.receive_rtp(rtx(29999), 1.2)
+    assert [packet.index for _, packet in got] == [100, 30001, 29999]
+
+
+def test_red_is_looked_into_and_its_fec_left_out(transport):
+    p = producer(transport, VP8, RED, ULPFEC)
+    got = watch(p)
+    p.receive_rtp(RtpPacket(114, 1, 0, SSRC, b"\x60" + KEY), 1.0)
+    p.receive_rtp(RtpPacket(114, 2, 0, SSRC, b"\x74" + b"parity"), 1.0)
+    p.receive_rtp(RtpPacket(116, 3, 0, SSRC, b"parity"), 1.0)
+    p.receive_rtp(RtpPacket(114, 4, 0, SSRC, b"\xe0\0"), 1.0)
+    assert [packet.key_frame for _, packet in got] == [True, False, False, False]
+    assert [packet.payload for _, packet in got[1:3]] == [b"", b""]
+    assert got[0][1].payload == b"\x60" + KEY
+    assert p.malformed == 1
+    assert p.stats(1.0).codec == "vp8"
+
+
+# --- several encodings
+
+
+def simulcast(rid: str, number: int, ssrc: int, payload: bytes = KEY) -> RtpPacket:
+    profile, block = write_elements([(4, b"0"), (10, rid.encode())])
+    return RtpPacket(96, number, 3000 * number, ssrc, payload, profile, block)
+
+
+def test_of_several_encodings_the_first_that_sends_is_forwarded(transport):
+    p = producer(transport, encodings=(Encoding(rid="q"), Encoding(rid="f")))
+    got = watch(p)
+    for ssrc, rid in ((20, "q"), (21, "f")):
+        packet = simulcast(rid, 1, ssrc)
+        assert p.learn(packet)
+        p.receive_rtp(packet, 1.0)
+    p.receive_rtp(simulcast("q", 2, 20, DELTA), 1.1)
+    assert [packet.ssrc for _, packet in got] == [20, 20]
+    assert p.ssrcs == [20, 21]
+    assert p.stats(1.1).packets == 3
+
+
+def test_an_encoding_that_falls_silent_makes_room_for_another(transport):
+    p = producer(transport, encodings=(Encoding(rid="q"), Encoding(rid="f")))
+    got = watch(p)
+    for ssrc, rid in ((20, "q"), (21, "f")):
+        p.learn(simulcast(rid, 1, ssrc))
+        p.receive_rtp(simulcast(rid, 1, ssrc), 1.0)
+    now, number = 1.0, 1
+    while now < 1.0 + SILENCE_S + 2 * REPORT_INTERVAL_S:
+        now += 0.1
+        number += 1
+        p.receive_rtp(simulcast("f", number, 21, DELTA), now)
+        p.tick(now)
+    assert p.active is not None
+    assert p.active.ssrc == 21
+    assert got[-1][1].ssrc == 21
+    assert transport.take(rtcp.PictureLoss)[0].media_ssrc == 21
+
+
+def test_rtx_without_signalling_repairs_by_rid_or_the_only_stream(transport):
+    p = producer(transport, encodings=(Encoding(rid="q"), Encoding(rid="f")))
+    got = watch(p)
+    unsignalled = RtpPacket(97, 1, 0, 31, b"\0\5" + DELTA, *write_elements([(11, b"f")]))
+    assert not p.learn(unsignalled)
+    for ssrc, rid in ((20, "q"), (21, "f")):
+        p.learn(simulcast(rid, 4, ssrc))
+        p.receive_rtp(simulcast(rid, 4, ssrc), 1.0)
+    assert p.learn(unsignalled)
+    p.receive_rtp(unsignalled, 1.1)
+    assert p.stats(1.1).packets == 3
+    assert len(got) == 1, "it repaired the encoding that is not forwarded"
+    alone = RtpPacket(97, 1, 0, 32, b"\0\6" + DELTA)
+    assert p.learn(alone)
+    p.receive_rtp(alone, 1.2)
+    assert got[-1][1].index == 6
+
+
+def test_the_table_of_streams_is_bounded(transport):
+    p = producer(transport)
+    learnt = sum(p.learn(video(1, ssrc=ssrc)) for ssrc in range(5000, 5100))
+    assert learnt < 20
+    assert not p.learn(RtpPacket(77, 1, 0, 9, b""))
+
+
+def test_a_track_has_a_codec():
+    with pytest.raises(ValueError, match="without a codec"):
+        producer(Transport(), RTX)
