@@ -1,0 +1,207 @@
+import random
+import time
+
+import pytest
+
+from sfu.dtls import HASHES, MAX_HANDSHAKE_DATAGRAMS, MTU, Dtls, Identity, identity
+
+OTHER = Identity()
+"""The peer's; `identity()` is ours."""
+
+
+def fingerprints(who: Identity) -> list[tuple[str, str]]:
+    algorithm, _, value = who.fingerprint.partition(" ")
+    return [(algorithm, value)]
+
+
+def pair(**swaps: list[tuple[str, str]]) -> tuple[Dtls, Dtls]:
+    """(our server, the peer's client)"""
+    server = Dtls("server", swaps.get("client", fingerprints(OTHER)))
+    return server, Dtls("client", swaps.get("server", fingerprints(identity())), OTHER)
+
+
+def talk(one: Dtls, other: Dtls) -> None:
+    """Carry datagrams both ways until neither has more to say."""
+    quiet = 0
+    while quiet < 2:
+        quiet += 1
+        for source, target in ((one, other), (other, one)):
+            for datagram in source.outgoing():
+                quiet = 0
+                target.receive(datagram)
+
+
+def test_both_ends_have_the_same_keys() -> None:
+    server, client = pair()
+    talk(server, client)
+    assert (server.state, client.state) == ("connected", "connected")
+    assert server.keys is not None
+    assert client.keys is not None
+    assert server.keys.profile == client.keys.profile == "SRTP_AEAD_AES_128_GCM"
+    assert (server.keys.inbound_key, server.keys.inbound_salt) == (
+        client.keys.outbound_key,
+        client.keys.outbound_salt,
+    )
+    assert (server.keys.outbound_key, server.keys.outbound_salt) == (
+        client.keys.inbound_key,
+        client.keys.inbound_salt,
+    )
+    assert (len(server.keys.inbound_key), len(server.keys.inbound_salt)) == (16, 12)
+
+
+def test_a_peer_without_gcm_gets_counter_mode() -> None:
+    old = Identity()
+    old.context.set_tlsext_use_srtp(b"SRTP_AES128_CM_SHA1_80")
+    server, client = Dtls("server", fingerprints(old)), Dtls("client", fingerprints(identity()), old)
+    talk(server, client)
+    assert server.keys is not None
+    assert server.keys.profile == "SRTP_AES128_CM_SHA1_80"
+    assert len(server.keys.inbound_salt) == 14
+
+
+def test_a_peer_without_srtp_fails() -> None:
+    none = Identity()
+    none.context.set_tlsext_use_srtp(b"SRTP_AEAD_AES_256_GCM")
+    server, client = Dtls("server", fingerprints(none)), Dtls("client", fingerprints(identity()), none)
+    talk(server, client)
+    assert (server.state, server.keys) == ("failed", None)
+
+
+def test_datagrams_fit_every_path() -> None:
+    server, client = pair()
+    sizes = []
+    for _ in range(4):
+        for source, target in ((client, server), (server, client)):
+            for datagram in source.outgoing():
+                sizes.append(len(datagram))
+                target.receive(datagram)
+    assert server.state == "connected"
+    assert max(sizes) <= MTU
+
+
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_another_certificate_than_signaled_fails(who: str) -> None:
+    server, client = pair(**{who: fingerprints(Identity())})
+    talk(server, client)
+    suspicious = server if who == "client" else client
+    assert (suspicious.state, suspicious.keys) == ("failed", None)
+    assert "fingerprint" in suspicious.reason
+
+
+@pytest.mark.parametrize(
+    ("extra", "state"),
+    [
+        ([("sha-512", "00:11")], "failed"),  # the strongest that is known decides
+        ([("sha-256", "00:11")], "connected"),  # any of the same strength may match
+        ([("md5", "00:11")], "connected"),  # unknown functions are left aside
+    ],
+)
+def test_the_strongest_fingerprint_decides(extra: list[tuple[str, str]], state: str) -> None:
+    server, client = pair(client=fingerprints(OTHER) + extra)
+    talk(server, client)
+    assert server.state == state
+
+
+@pytest.mark.parametrize("known", [[], [("md5", "00")], [("sha-256", "")]])
+def test_no_usable_fingerprint_fails(known: list[tuple[str, str]]) -> None:
+    server, client = pair(client=known)
+    talk(server, client)
+    assert server.state == "failed"
+
+
+def test_case_of_a_fingerprint_does_not_matter() -> None:
+    server, client = pair(client=[("SHA-256", fingerprints(OTHER)[0][1].lower())])
+    talk(server, client)
+    assert server.state == "connected"
+    assert HASHES[-1] == "sha-256"
+
+
+def test_goodbye_closes_the_other_end() -> None:
+    server, client = pair()
+    talk(server, client)
+    client.close()
+    talk(server, client)
+    assert (server.state, client.state) == ("closed", "closed")
+    server.close()
+    assert server.keys is None
+
+
+UNSIGNED_ALERT = bytes.fromhex("15fefd0000000000000000000202") + b"\x28"
+
+
+def test_an_alert_that_nobody_signed_ends_nothing() -> None:
+    assert len(UNSIGNED_ALERT) == 15
+    server, client = pair()
+    server.receive(UNSIGNED_ALERT)
+    hello = client.outgoing()
+    server.receive(UNSIGNED_ALERT + hello[0])
+    server.receive(UNSIGNED_ALERT)
+    client.receive(UNSIGNED_ALERT)
+    talk(server, client)
+    assert (server.state, client.state) == ("connected", "connected")
+    server.receive(UNSIGNED_ALERT)
+    assert server.state == "connected"
+
+
+def test_application_data_is_dropped() -> None:
+    server, client = pair()
+    talk(server, client)
+    client._ssl.send(b"data channel")
+    talk(server, client)
+    assert server.state == "connected"
+
+
+def test_noise_before_and_after_raises_nothing_and_a_connection_survives_it() -> None:
+    rng = random.Random(3)
+    server, client = pair()
+    for _ in range(100):
+        server.receive(bytes([rng.randrange(20, 64)]) + rng.randbytes(rng.randrange(60)))
+    talk(server, client)
+    assert server.state == "connected"
+    for _ in range(2000):
+        noise = bytearray(b"\x17\xfe\xfd\0\1" + rng.randbytes(6) + b"\0\x20" + rng.randbytes(32))
+        noise[rng.randrange(13)] ^= rng.randrange(256)
+        server.receive(bytes(noise))
+    assert server.state == "connected"
+
+
+def test_mutations_of_a_first_flight_raise_nothing() -> None:
+    rng = random.Random(4)
+    states = set()
+    for _ in range(300):
+        server, client = pair()
+        mutated = bytearray(client.outgoing()[0])
+        for _ in range(rng.randrange(1, 4)):
+            mutated[rng.randrange(len(mutated))] = rng.randrange(256)
+        server.receive(bytes(mutated[: rng.randrange(len(mutated)) if rng.random() < 0.3 else None]))
+        server.outgoing()
+        states.add(server.state)
+    assert states <= {"handshaking", "failed"}
+
+
+def test_what_a_peer_may_ask_before_it_has_keys_is_bounded() -> None:
+    server, client = pair()
+    hello = client.outgoing()[0]
+    for _ in range(MAX_HANDSHAKE_DATAGRAMS + 1):
+        server.receive(hello)
+    assert server.state == "failed"
+
+
+def test_a_lost_last_flight_is_repeated_when_the_peer_repeats_its_own() -> None:
+    """The one wait of these tests: OpenSSL's timer (1 s) runs on the system's clock."""
+    server, client = pair()
+    server.receive(client.outgoing()[0])
+    for datagram in server.outgoing():
+        client.receive(datagram)
+    for datagram in client.outgoing():
+        server.receive(datagram)
+    assert server.outgoing()  # and this is lost
+    assert (server.state, client.state) == ("connected", "handshaking")
+    client.tick()
+    assert client.outgoing() == []
+    wait_s = client._ssl.DTLSv1_get_timeout()
+    assert wait_s is not None
+    time.sleep(wait_s)
+    client.tick()
+    talk(server, client)
+    assert client.state == "connected"
