@@ -151,8 +151,8 @@ class Node:
             for session in live.sessions():
                 self.writer.put(session.closed())
             record = live.room.record(self.clocks.wall())
+            self.writer.put(replace(record, ended_at=record.updated_at, participant_count=0))
             live.media.close(self.clocks.monotonic())
-            self.writer.put(record)
         self._rooms.clear()
         for chore in self._chores:
             chore.cancel()

@@ -40,6 +40,7 @@ class Writer:
         self._capacity = capacity
         self._waiting: dict[object, Record] = {}
         self._some = asyncio.Event()
+        self._under_way: asyncio.Task[bool] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
         self.written = 0
         self.dropped = 0
@@ -58,12 +59,12 @@ class Writer:
         self._some.set()
 
     async def run(self) -> None:
-        """Write whatever comes, until cancelled. What is being written then is finished or waits again."""
+        """Write whatever comes, until cancelled; a batch that is under way then is `close`'s to wait for."""
         pause_s = FIRST_RETRY_S
         while True:
             await self._some.wait()
             await asyncio.sleep(LINGER_S)
-            if await self._write_batch():
+            if await self._next_batch():
                 pause_s = FIRST_RETRY_S
             else:
                 await asyncio.sleep(pause_s)
@@ -73,13 +74,22 @@ class Writer:
         """Write what still waits, for at most `timeout_s`. Call it when `run` has ended."""
         try:
             async with asyncio.timeout(timeout_s):
+                if self._under_way:
+                    await asyncio.shield(self._under_way)
                 while self._waiting:
-                    if not await self._write_batch():
+                    if not await self._next_batch():
                         await asyncio.sleep(FIRST_RETRY_S)
         except TimeoutError:
+            if self._under_way:
+                self._under_way.cancel()
+                await asyncio.gather(self._under_way, return_exceptions=True)
             self.dropped += len(self._waiting)
             log.warning("%d records were not written: the store is away", len(self._waiting))
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _next_batch(self) -> bool:
+        self._under_way = asyncio.create_task(self._write_batch())
+        return await asyncio.shield(self._under_way)
 
     async def _write_batch(self) -> bool:
         """Write the oldest records; False where the store is away and they wait again."""
