@@ -110,8 +110,7 @@ class Router:
             peer.consumers[ssrc] = consumer
         self._consumers[track_id].append(consumer)
         self._connect(producer)
-        first_report = now + REPORT_INTERVAL_S * self._rng.random()  # so that they don't leave all at once
-        heappush(self._reports, (first_report, next(self._order), consumer))
+        self._report_later(consumer, now)
         producer.request_key_frame(now)
         return consumer
 
@@ -191,11 +190,15 @@ class Router:
             producer.tick(now)
         reports = self._reports
         while reports and reports[0][0] <= now:
-            _, order, consumer = heappop(reports)
-            if consumer.closed:
-                continue
-            consumer.report(now)
-            heappush(reports, (now + REPORT_INTERVAL_S, order, consumer))
+            consumer = heappop(reports)[2]
+            if not consumer.closed:
+                consumer.report(now)
+                self._report_later(consumer, now)
+
+    def _report_later(self, consumer: Consumer, now: float) -> None:
+        """Half to one and a half intervals from now, so that reports don't fall into step (RFC 3550 section 6.2)."""
+        due = now + REPORT_INTERVAL_S * (0.5 + self._rng.random())
+        heappush(self._reports, (due, next(self._order), consumer))
 
     def _hear(self, peer: _Peer, packet: rtcp.RtcpPacket, now: float) -> None:
         match packet:

@@ -118,7 +118,7 @@ class RtpStream:
         last_sr = delay = 0
         if self.sender_report is not None:
             last_sr = self.sender_report.ntp >> 16 & 0xFFFFFFFF
-            delay = int((now - self.sender_report_arrival) * 65536)
+            delay = max(0, int((now - self.sender_report_arrival) * 65536))
         return ReportBlock(
             ssrc=self.ssrc,
             fraction_lost=min(255, int(self.loss_rate * 256)),
