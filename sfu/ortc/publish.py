@@ -89,12 +89,12 @@ def publish_answer(offer: PublishOffer, transport: TransportParameters, origin: 
     """
     mids = [s.parameters.mid for s in offer.sections if s.parameters]
     setup: Setup = "active" if offer.remote and offer.remote.setup == "passive" else "passive"
+    ours = transport_lines(transport, setup)
     lines = []
     for s in offer.sections:
         if s.parameters is None:
             lines.append(rejected_lines(s.section))
             continue
-        ours = transport_lines(transport, setup, candidates=s.parameters.mid == mids[0])
         direction: Direction = "recvonly" if s.sending else "inactive"
         lines.append(media_lines(s.parameters, direction, ours, protocol=s.section.protocol))
     return write(origin, mids, lines, mixed_extensions=offer.mixed_extensions)

@@ -168,11 +168,11 @@ def media_lines(
     return lines
 
 
-def transport_lines(transport: TransportParameters, setup: Setup, *, candidates: bool) -> list[str]:
+def transport_lines(transport: TransportParameters, setup: Setup) -> list[str]:
     """The port of the `m=` line, and then the lines of a section that speak of its transport.
 
-    The address is that of the first candidate (RFC 8839 section 4.2.1.1: the default one). Candidates stand in the
-    first section of a bundle alone.
+    The address is that of the first candidate (RFC 8839 section 4.2.1.1: the default one). All of it stands in every
+    section: RFC 9143 asks for it in the first of a bundle only, but aiortc takes the candidates from the last.
     """
     fields = transport.candidates[0].split() if transport.candidates else []
     address, port = (fields[4], fields[5]) if len(fields) > 5 else ("0.0.0.0", "9")  # noqa: S104 - RFC 8829 5.2.1
@@ -184,10 +184,7 @@ def transport_lines(transport: TransportParameters, setup: Setup, *, candidates:
         f"a=fingerprint:{transport.fingerprint}",
         f"a=setup:{setup}",
     ]
-    if candidates:
-        lines += [f"a={candidate}" for candidate in transport.candidates]
-        lines.append("a=end-of-candidates")
-    return lines
+    return [*lines, *(f"a={candidate}" for candidate in transport.candidates), "a=end-of-candidates"]
 
 
 def rejected_lines(section: Section) -> list[str]:

@@ -77,10 +77,9 @@ def consumer_parameters(track: TrackInfo, mid: str, ssrc: int, rtx_ssrc: int) ->
 def subscribe_offer(sections: tuple[OfferedSection, ...], transport: TransportParameters, origin: Origin) -> str:
     """The offer: `sendonly` sections, in the order in which they were first offered."""
     bundle = [s.parameters.mid for s in sections if not s.stopped]
+    ours = transport_lines(transport, "actpass")
     lines = []
     for s in sections:
-        first = bundle[:1] == [s.parameters.mid]
-        ours = transport_lines(transport, "actpass", candidates=first)
         direction: Direction = "sendonly" if s.track and not s.stopped else "inactive"
         written = media_lines(s.parameters, direction, ours, protocol="UDP/TLS/RTP/SAVPF", rejected=s.stopped)
         if s.track and not s.stopped:

@@ -89,16 +89,15 @@ def test_the_answer_keeps_order_bundle_and_numbers() -> None:
         assert after.has("rtcp-mux")
 
 
-def test_the_answer_is_that_of_a_lite_agent_with_its_candidates_once() -> None:
+def test_the_answer_is_that_of_a_lite_agent_with_all_its_candidates() -> None:
     answered = answer(chromium("publish"))
     assert answered.has("ice-lite")
-    first, second = answered.sections
-    assert first.values("candidate") == ["1 1 udp 2130706431 192.0.2.1 40000 typ host"]
-    assert first.has("end-of-candidates")
-    assert not second.has("candidate")
-    assert first.port == 40000
-    assert {section.value("ice-ufrag") for section in answered.sections} == {"ourUfrag"}
-    assert {section.value("setup") for section in answered.sections} == {"passive"}
+    for section in answered.sections:
+        assert section.values("candidate") == ["1 1 udp 2130706431 192.0.2.1 40000 typ host"]
+        assert section.has("end-of-candidates")
+        assert section.port == 40000
+        assert section.value("ice-ufrag") == "ourUfrag"
+        assert section.value("setup") == "passive"
 
 
 def test_the_header_extensions_that_are_forwarded_are_kept() -> None:
@@ -286,7 +285,7 @@ def test_no_more_tracks_than_a_person_has() -> None:
         read_publish_offer(HEAD.replace("BUNDLE 0 1", f"BUNDLE {mids}") + sections)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(data=st.data())
 def test_a_damaged_offer_is_answered_or_refused(data: st.DataObject) -> None:
     """Lines of real offers lost, doubled, moved, or with pieces of their values replaced."""

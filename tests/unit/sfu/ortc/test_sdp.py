@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfu.ortc.sdp import MAX_CHARACTERS, MAX_SECTIONS, Origin, SdpError, parse, write
@@ -66,6 +66,7 @@ def test_what_is_wrong_is_named(text: str, reason: str) -> None:
         parse(text)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     for candidate in (text, f"v=0\r\n{text}", f"v=0\r\n{AUDIO}a={text}"):

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfu.ortc import (
@@ -207,6 +207,7 @@ def test_what_is_wrong_is_named(text: str, reason: str) -> None:
         read_subscribe_answer(text, (AUDIO, VIDEO))
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_a_damaged_answer_is_read_or_refused(data: st.DataObject) -> None:
     lines = chromium("subscribe-answer").split("\n")
