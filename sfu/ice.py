@@ -36,6 +36,7 @@ class IceLite:
         """What our SDP says."""
         self._previous: IceCredentials | None = None
         self._heard: dict[Address, float] = {}
+        self._last_heard = float("-inf")
         self.selected: Address | None = None
         """Where to send."""
 
@@ -68,7 +69,7 @@ class IceLite:
             self._previous = None
         if stun.USE_CANDIDATE in request.attributes or self.consent_expired(now):
             self.selected = address
-        self._heard[address] = now
+        self._heard[address] = self._last_heard = now
         return stun.success(request, address, password)
 
     def surplus(self) -> Address | None:
@@ -91,10 +92,9 @@ class IceLite:
             self.selected = None
 
     def silent_for(self, now: float) -> float:
-        """Seconds since the selected address last sent a valid request; infinite where none is selected."""
-        heard = None if self.selected is None else self._heard.get(self.selected)
-        return float("inf") if heard is None else now - heard
+        """Seconds since the last valid request from anywhere; infinite before there is any."""
+        return now - self._last_heard
 
     def consent_expired(self, now: float) -> bool:
-        """Whether sending must stop (RFC 7675 section 5.1)."""
-        return self.silent_for(now) >= CONSENT_S
+        """Whether there is no address to send to, or none that still agrees (RFC 7675 section 5.1)."""
+        return self.selected is None or now - self._heard[self.selected] >= CONSENT_S

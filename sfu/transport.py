@@ -179,6 +179,8 @@ class WebRtcTransport:
     def lose(self, address: Address) -> None:
         """Another peer has validated an address that was this one's."""
         self._ice.forget(address)
+        if self._ice.selected is None and self._state == "connected":
+            self._pause()
 
     def receive_check(self, request: stun.Message, address: Address, now: float) -> bool:
         """Take a binding request that names one of our user fragments; False where it was not authentic."""
@@ -236,8 +238,7 @@ class WebRtcTransport:
                 self._dtls.tick()
                 self._after_dtls(now, repeats=True)
         elif self._state == "connected" and self._ice.consent_expired(now):
-            self._sending = None
-            self._move("disconnected")
+            self._pause()
         elif self._state == "disconnected" and self._ice.silent_for(now) >= FAIL_S:
             self._fail("no check from the peer")
 
@@ -279,6 +280,11 @@ class WebRtcTransport:
         for datagram in flight:
             self._door.plane.send(datagram, address)
         return bool(flight)
+
+    def _pause(self) -> None:
+        """Stop sending until a check selects an address again."""
+        self._sending = None
+        self._move("disconnected")
 
     def _fail(self, reason: str) -> None:
         logger.info("transport failed: %s", reason)

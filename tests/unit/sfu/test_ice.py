@@ -77,6 +77,7 @@ def test_consent_lasts_30_seconds_from_the_last_check_of_the_selected_address() 
     hear(ice, MOBILE, 120.0)
     assert not ice.consent_expired(100.0 + CONSENT_S - 0.1)
     assert ice.consent_expired(100.0 + CONSENT_S)
+    assert ice.silent_for(130.0) == 10.0
     hear(ice, MOBILE, 131.0)
     assert ice.selected == MOBILE
     assert not ice.consent_expired(131.0)
