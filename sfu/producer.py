@@ -17,7 +17,7 @@ REPORT_INTERVAL_S = 1.0
 SAMPLE_INTERVAL_S = 0.1
 SILENCE_S = 2.0
 """An encoding that sent nothing for so long makes room for another one of its track."""
-FEC = frozenset(("ulpfec", "flexfec-03"))
+_FEC = frozenset(("ulpfec", "flexfec-03"))
 """Never forwarded: computed over numbers and headers that subscribers don't see, it would repair into garbage."""
 _BESIDE = frozenset(("telephone-event", "cn"))
 """What comes between the packets of a codec does not change it."""
@@ -165,7 +165,7 @@ class Producer:
             if codec.name == "red" and payload:
                 payload_type, payload = red_primary(payload)
                 codec = self._streams.codecs.get(payload_type, codec)
-            if codec.name in FEC:
+            if codec.name in _FEC:
                 packet.payload = b""  # like padding, which is left out
                 return
             if codec is not self._codec and codec.name not in _BESIDE:

@@ -115,12 +115,16 @@ class HeaderWriter:
         if tail is None:
             return self._long(packet, (marker_type, sequence_number, timestamp, self._ssrc), time)
         words = self._own_size + len(tail) >> 2
-        fields = (0x90, marker_type, sequence_number, timestamp, self._ssrc, ONE_BYTE_PROFILE, words)
+        ssrc, pack = self._ssrc, self._pack
         if self._time_word is not None:
-            return self._pack(*fields, self._time_word | time, self._mid) + tail
+            time |= self._time_word
+            own = pack(0x90, marker_type, sequence_number, timestamp, ssrc, ONE_BYTE_PROFILE, words, time, self._mid)
+            return own + tail
         if words:
-            return self._pack(*fields, self._mid) + tail
-        return header(marker_type, sequence_number, timestamp, self._ssrc)
+            return (
+                pack(0x90, marker_type, sequence_number, timestamp, ssrc, ONE_BYTE_PROFILE, words, self._mid) + tail
+            )
+        return header(marker_type, sequence_number, timestamp, ssrc)
 
     def _long(self, packet: RtpPacket, fields: tuple[int, int, int, int], time: int) -> bytes:
         """The two-byte form, for a dependency descriptor that brings its structure on a key frame.

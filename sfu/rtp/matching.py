@@ -51,10 +51,15 @@ def payload_types(source: RtpParameters, target: RtpParameters) -> dict[int, int
     return found
 
 
-def rtx_types(target: RtpParameters) -> dict[int, int]:
-    """The RTX payload type for each payload type that has one (RFC 4588 section 8.1)."""
+def rtx_repairs(parameters: RtpParameters) -> dict[int, int]:
+    """The payload type that each RTX payload type repairs (RFC 4588 section 8.1)."""
     return {
-        int(apt): codec.payload_type
-        for codec in target.codecs
+        codec.payload_type: int(apt)
+        for codec in parameters.codecs
         if codec.name == "rtx" and (apt := codec.parameter("apt") or "").isdecimal()
     }
+
+
+def rtx_types(parameters: RtpParameters) -> dict[int, int]:
+    """The other way round: the RTX payload type for each payload type that has one."""
+    return {repaired: payload_type for payload_type, repaired in rtx_repairs(parameters).items()}

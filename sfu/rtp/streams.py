@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from sfu.rtp.matching import rtx_repairs
 from sfu.rtp.packet import RtpPacket
 from sfu.rtp.parameters import REPAIRED_RID_URI, RID_URI, RtpCodec, RtpParameters
 from sfu.rtp.stream import RtpStream
@@ -22,16 +23,13 @@ class StreamTable:
         self.main_codec = media[0]
         """The preferred one, which tells what feedback was agreed on."""
         self.unusable = 0
-        """Packets of a payload type that was not negotiated."""
+        """Packets of a payload type that was not negotiated, or of RTX in a stream that is none."""
         self.ended_packets = self.ended_lost = self.ended_octets = 0
         """Counters of streams whose sender started anew."""
         self._parameters = parameters
         self._video = parameters.kind == "video"
-        self._repaired_type = {
-            codec.payload_type: int(apt)
-            for codec in parameters.codecs
-            if codec.name == "rtx" and (apt := codec.parameter("apt") or "").isdecimal()
-        }
+        self._repaired_type = rtx_repairs(parameters)
+        self._sent_types = frozenset(self.codecs.keys() - self._repaired_type.keys())
         self._streams: dict[int, RtpStream] = {}
         self._repairs: dict[int, int] = {}  # RTX SSRC to the SSRC that it repairs
         self._rids: dict[str, int] = {}
@@ -87,7 +85,7 @@ class StreamTable:
             stream = self._restored(packet)
             if stream is None:
                 return None
-        if packet.marker_type & 0x7F not in self.codecs:
+        if packet.marker_type & 0x7F not in self._sent_types:
             self.unusable += 1
             return None
         if stream.accept(packet, now, recovered=recovered):

@@ -1,3 +1,6 @@
+from heapq import heappop, heappush
+from random import Random
+
 import pytest
 
 from sfu.producer import REPORT_INTERVAL_S, SILENCE_S, Producer
@@ -126,7 +129,9 @@ def test_payload_types_that_were_not_agreed_on_are_dropped(transport):
     p = producer(transport)
     got = watch(p)
     p.receive_rtp(RtpPacket(100, 1, 0, SSRC, b"abc"), 1.0)
+    p.receive_rtp(RtpPacket(97, 2, 0, SSRC, b"\0\1RTX in a stream of media"), 1.0)
     assert not got
+    assert p.stats(1.0).codec == "vp8"
 
 
 def test_key_frames_are_seen_with_their_size(transport):
@@ -291,6 +296,43 @@ def test_red_is_looked_into_and_its_fec_left_out(transport):
     assert got[0][1].payload == b"\x60" + KEY
     assert p.malformed == 1
     assert p.stats(1.0).codec == "vp8"
+
+
+@pytest.mark.parametrize(("one_way_s", "loss"), [(0.025, 0.05), (0.075, 0.05), (0.15, 0.1)])
+def test_a_lossy_link_is_repaired(transport, one_way_s: float, loss: float):
+    """Ten seconds of 180 packets a second; media, requests and repetitions are all lost with the same chance."""
+    rng, p = Random(11), producer(transport)
+    got = watch(p)
+    under_way: list[tuple[float, int, str, int]] = []
+    number, now, order = 0, 0.0, 0
+
+    def leave(what: str, number: int) -> None:
+        nonlocal order
+        order += 1
+        if rng.random() >= loss:
+            heappush(under_way, (now + one_way_s, order, what, number))
+
+    while now < 12:
+        now = round(now + 0.005, 3)
+        if now < 10 and number < now * 180:
+            number += 1
+            leave("media", number)
+        while under_way and under_way[0][0] <= now:
+            _, order_then, what, which = heappop(under_way)
+            if what == "asked":
+                leave("repeated", which)
+            elif what == "media":
+                p.receive_rtp(video(which, KEY if which == 1 else DELTA), now)
+            else:
+                p.receive_rtp(rtx(which, rtx_number=order_then & 0xFFFF), now)
+        if round(now * 1000) % 20 == 0:
+            p.tick(now)
+            for nack in transport.take(rtcp.Nack):
+                for which in nack.sequence_numbers:
+                    leave("asked", which)
+    came = {packet.index for _, packet in got}
+    first = min(came)
+    assert len(came) >= 0.999 * (number - first + 1)
 
 
 # --- several encodings

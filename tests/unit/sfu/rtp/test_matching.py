@@ -1,6 +1,6 @@
 import pytest
 
-from sfu.rtp.matching import IncompatibleCodecs, payload_types, rtx_types, same_codec
+from sfu.rtp.matching import IncompatibleCodecs, payload_types, rtx_repairs, rtx_types, same_codec
 from sfu.rtp.parameters import RtpCodec, RtpParameters
 
 VP8 = RtpCodec("video/VP8", 96, 90000)
@@ -66,3 +66,4 @@ def test_nothing_in_common_is_refused():
 def test_rtx_is_found_by_what_it_repairs():
     broken = RtpCodec("video/rtx", 99, 90000, parameters=(("apt", "x"),))
     assert rtx_types(parameters(VP8, RTX, broken)) == {96: 97}
+    assert rtx_repairs(parameters(VP8, RTX, broken)) == {97: 96}
