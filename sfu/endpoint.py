@@ -164,7 +164,7 @@ class Endpoint:
         for transport in self.transports:
             transport.tick(now)
 
-    # What transports need of their endpoint: `transport.Door`.
+    # What transports need of their endpoint: `transport.Host`.
 
     def listen(self, transport: WebRtcTransport, ufrags: tuple[str, ...]) -> None:
         """Give `transport` the checks that name these user fragments, and no others."""

@@ -38,7 +38,7 @@ EARLY_DATAGRAMS = 8
 """DTLS datagrams kept before `start`: an answer by signaling may be slower than the peer's first flight."""
 
 
-class Door(Protocol):
+class Host(Protocol):
     """What a transport needs of its endpoint."""
 
     @property
@@ -72,8 +72,8 @@ class WebRtcTransport:
     out of a handler is logged, once for each transport, and the packet is lost.
     """
 
-    def __init__(self, door: Door, on_rtp: PacketHandler, on_rtcp: PacketHandler, on_state: StateHandler) -> None:
-        self._door = door
+    def __init__(self, host: Host, on_rtp: PacketHandler, on_rtcp: PacketHandler, on_state: StateHandler) -> None:
+        self._host = host
         self._on_rtp = on_rtp
         self._on_rtcp = on_rtcp
         self._on_state = on_state
@@ -88,14 +88,14 @@ class WebRtcTransport:
         self._flight_at: float | None = None
         self._rtt_ms: float | None = None
         self._handler_raised = False
-        door.listen(self, self._ice.ufrags)
+        host.listen(self, self._ice.ufrags)
 
     @property
     def parameters(self) -> TransportParameters:
         """Our end, for the SDP."""
         credentials = self._ice.credentials
         return TransportParameters(
-            credentials.ufrag, credentials.password, identity().fingerprint, self._door.candidates
+            credentials.ufrag, credentials.password, identity().fingerprint, self._host.candidates
         )
 
     @property
@@ -140,7 +140,7 @@ class WebRtcTransport:
         association outlives an ICE restart, and a new fingerprint asks for a new transport (RFC 8842 section 4).
         """
         if self._remote is None and self._state == "new":
-            self._deadline = self._door.now() + CONNECT_S
+            self._deadline = self._host.now() + CONNECT_S
             self._remote = remote
             self._move("connecting")
             self._begin_dtls()
@@ -152,7 +152,7 @@ class WebRtcTransport:
         """
         if self._state not in ("failed", "closed"):
             self._ice.restart()
-            self._door.listen(self, self._ice.ufrags)
+            self._host.listen(self, self._ice.ufrags)
         return self.parameters
 
     def send_rtp(self, ssrc: int, index: int, header: bytes, payload: bytes) -> None:
@@ -185,13 +185,13 @@ class WebRtcTransport:
     def receive_check(self, request: stun.Message, address: Address, now: float) -> bool:
         """Take a binding request that names one of our user fragments; False where it was not authentic."""
         password = self._ice.password_for(request)
-        if password is None or not self._door.admit(self, address, now):
+        if password is None or not self._host.admit(self, address, now):
             return False
-        self._door.plane.send(self._ice.answer(request, password, address, now), address)
+        self._host.plane.send(self._ice.answer(request, password, address, now), address)
         surplus = self._ice.surplus()
         if surplus is not None:
-            self._door.release(surplus)
-        self._door.listen(self, self._ice.ufrags)
+            self._host.release(surplus)
+        self._host.listen(self, self._ice.ufrags)
         self._begin_dtls()
         if self._session is not None and self._ice.selected is not None:
             if self._session.address != self._ice.selected:
@@ -245,7 +245,7 @@ class WebRtcTransport:
     def _begin_dtls(self) -> None:
         if self._dtls is not None or self._remote is None or self._ice.selected is None:
             return
-        now = self._door.now()
+        now = self._host.now()
         self._deadline = now + CONNECT_S
         self._dtls = Dtls("client" if self._remote.setup == "passive" else "server", self._remote.fingerprints)
         early, self._early = self._early, []
@@ -264,7 +264,7 @@ class WebRtcTransport:
         if dtls.state == "connected" and self._state == "connecting" and dtls.keys and self._ice.selected:
             if answered_flight_at is not None:
                 self._rtt_ms = (now - answered_flight_at) * 1000
-            self._session = self._sending = self._door.plane.session(dtls.keys, self._ice.selected)
+            self._session = self._sending = self._host.plane.session(dtls.keys, self._ice.selected)
             self._move("connected")
         elif dtls.state == "failed":
             self._fail(dtls.reason)
@@ -278,7 +278,7 @@ class WebRtcTransport:
             return False
         flight = self._dtls.outgoing()
         for datagram in flight:
-            self._door.plane.send(datagram, address)
+            self._host.plane.send(datagram, address)
         return bool(flight)
 
     def _pause(self) -> None:
@@ -294,7 +294,7 @@ class WebRtcTransport:
         self._sending = None
         self._early.clear()
         if self._state not in ("failed", "closed"):
-            self._door.leave(self)
+            self._host.leave(self)
         self._move(state)
 
     def _move(self, state: TransportState) -> None:

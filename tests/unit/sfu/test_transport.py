@@ -39,7 +39,7 @@ class Wire:
         return taken
 
 
-class FakeDoor:
+class FakeHost:
     """An endpoint that keeps what it is told; `taken` are addresses of other peers."""
 
     candidates = ("candidate:1 1 udp 2130706431 192.0.2.100 40000 typ host",)
@@ -74,9 +74,9 @@ class FakeDoor:
 
 @dataclass
 class Call:
-    """A transport, its door, and a browser at the other end."""
+    """A transport, its host, and a browser at the other end."""
 
-    door: FakeDoor = field(default_factory=FakeDoor)
+    host: FakeHost = field(default_factory=FakeHost)
     rtp: list[tuple[bytes, float]] = field(default_factory=list)
     rtcp: list[tuple[bytes, float]] = field(default_factory=list)
     states: list[TransportState] = field(default_factory=list)
@@ -84,7 +84,7 @@ class Call:
 
     def __post_init__(self) -> None:
         self.transport = WebRtcTransport(
-            self.door,
+            self.host,
             lambda packet, now: self.rtp.append((packet, now)),
             lambda packet, now: self.rtcp.append((packet, now)),
             self.states.append,
@@ -103,7 +103,7 @@ class Call:
         message.add_message_integrity((password or parameters.ice_pwd).encode())
         request = stun.parse(bytes(message))
         assert request is not None
-        return self.transport.receive_check(request, address, self.door.time)
+        return self.transport.receive_check(request, address, self.host.time)
 
     def browser(self, role: str = "client") -> Dtls:
         algorithm, _, value = self.transport.parameters.fingerprint.partition(" ")
@@ -116,14 +116,14 @@ class Call:
         quiet = False
         while not quiet:
             quiet = True
-            for datagram, _ in self.door.wire.take():
+            for datagram, _ in self.host.wire.take():
                 if 20 <= datagram[0] < 64:
                     self.dtls.receive(datagram)
-            self.door.time += 0.02
+            self.host.time += 0.02
             for datagram in self.dtls.outgoing():
                 quiet = False
-                self.transport.receive_dtls(datagram, self.door.time)
-            quiet = quiet and not self.door.wire.sent
+                self.transport.receive_dtls(datagram, self.host.time)
+            quiet = quiet and not self.host.wire.sent
 
     def connect(self) -> PythonSession:
         """The browser's SRTP once everything is up."""
@@ -132,11 +132,11 @@ class Call:
         dtls = self.browser()
         self.shake()
         assert dtls.keys is not None
-        return PythonPlane(self.door.wire, lambda: None).session(dtls.keys, HOME)
+        return PythonPlane(self.host.wire, lambda: None).session(dtls.keys, HOME)
 
     def later(self, seconds: float) -> None:
-        self.door.time += seconds
-        self.transport.tick(self.door.time)
+        self.host.time += seconds
+        self.transport.tick(self.host.time)
 
 
 @pytest.fixture
@@ -147,8 +147,8 @@ def call() -> Call:
 def test_its_parameters_are_what_an_sdp_needs(call: Call) -> None:
     parameters = call.transport.parameters
     assert parameters.fingerprint.startswith("sha-256 ")
-    assert parameters.candidates == call.door.candidates
-    assert parameters.ice_ufrag in call.door.ufrags
+    assert parameters.candidates == call.host.candidates
+    assert parameters.ice_ufrag in call.host.ufrags
     assert Call().transport.parameters.fingerprint == parameters.fingerprint
     assert Call().transport.parameters.ice_ufrag != parameters.ice_ufrag
 
@@ -159,13 +159,13 @@ def test_it_connects_and_packets_go_both_ways(call: Call) -> None:
     assert call.transport.connected
     call.transport.send_rtp(3, 1, HEADER, b"down")
     call.transport.send_rtcp(REPORT)
-    call.door.plane.flush()
-    (rtp, to), (rtcp, _) = call.door.wire.take()
+    call.host.plane.flush()
+    (rtp, to), (rtcp, _) = call.host.wire.take()
     assert (browser.read_rtp(rtp), browser.read_rtcp(rtcp), to) == (HEADER + b"down", REPORT, HOME)
     browser.send_rtp(3, 1, HEADER, b"up")
     browser.send_rtcp(REPORT)
     browser._outbox.flush()
-    for datagram, _ in call.door.wire.take():
+    for datagram, _ in call.host.wire.take():
         call.transport.receive_srtp(datagram, 5.0)
     assert (call.rtp, call.rtcp) == ([(HEADER + b"up", 5.0)], [(REPORT, 5.0)])
     assert call.transport.counters.packets_received == 2
@@ -180,7 +180,7 @@ def test_a_repeated_flight_measures_nothing(call: Call) -> None:
     call.transport.start(call.remote())
     call.check()
     call.browser()
-    call.transport._after_dtls(call.door.time, repeats=True)
+    call.transport._after_dtls(call.host.time, repeats=True)
     assert call.transport.rtt_ms is None
 
 
@@ -197,7 +197,7 @@ def test_an_answer_by_signaling_may_be_slower_than_the_peer(call: Call) -> None:
     assert call.check()
     browser = call.browser()
     for datagram in browser.outgoing():
-        call.transport.receive_dtls(datagram, call.door.time)
+        call.transport.receive_dtls(datagram, call.host.time)
     assert call.states == []
     call.transport.start(call.remote())
     call.shake()
@@ -207,32 +207,32 @@ def test_an_answer_by_signaling_may_be_slower_than_the_peer(call: Call) -> None:
 def test_what_is_kept_before_start_is_bounded(call: Call) -> None:
     call.check()
     for _ in range(100):
-        call.transport.receive_dtls(bytes([22]) * 1000, call.door.time)
+        call.transport.receive_dtls(bytes([22]) * 1000, call.host.time)
     assert len(call.transport._early) == EARLY_DATAGRAMS
 
 
 def test_nothing_is_sent_before_keys(call: Call) -> None:
     call.transport.start(call.remote())
     call.check()
-    call.door.wire.take()
+    call.host.wire.take()
     call.transport.send_rtp(3, 1, HEADER, b"")
     call.transport.send_rtcp(REPORT)
     call.transport.receive_srtp(HEADER + bytes(30), 0.0)
-    call.door.plane.flush()
-    assert (call.door.wire.sent, call.transport.connected, call.rtp) == ([], False, [])
+    call.host.plane.flush()
+    assert (call.host.wire.sent, call.transport.connected, call.rtp) == ([], False, [])
 
 
 def test_a_check_that_is_not_signed_by_us_gets_no_answer(call: Call) -> None:
     assert not call.check(password="wrong")
-    assert call.door.wire.sent == []
+    assert call.host.wire.sent == []
     assert call.transport.address is None
-    assert call.door.admitted == set()
+    assert call.host.admitted == set()
 
 
 def test_an_address_of_another_peer_gets_no_answer(call: Call) -> None:
-    call.door.taken.add(HOME)
+    call.host.taken.add(HOME)
     assert not call.check()
-    assert (call.door.wire.sent, call.transport.address) == ([], None)
+    assert (call.host.wire.sent, call.transport.address) == ([], None)
 
 
 def test_a_wrong_certificate_fails_without_keys(call: Call) -> None:
@@ -242,7 +242,7 @@ def test_a_wrong_certificate_fails_without_keys(call: Call) -> None:
     call.shake()
     assert call.states == ["connecting", "failed"]
     assert not call.transport.connected
-    assert call.door.left == 1
+    assert call.host.left == 1
 
 
 def test_without_a_check_it_fails_in_time(call: Call) -> None:
@@ -255,7 +255,7 @@ def test_without_a_check_it_fails_in_time(call: Call) -> None:
 
 def test_a_handshake_that_never_ends_fails_in_time(call: Call) -> None:
     call.transport.start(call.remote())
-    call.door.time += CONNECT_S - 1
+    call.host.time += CONNECT_S - 1
     call.check()
     call.later(CONNECT_S - 0.1)
     assert call.transport.state == "connecting"
@@ -272,13 +272,13 @@ def test_sending_stops_when_consent_lapses_and_goes_on_when_it_returns(call: Cal
     call.later(0.1)
     assert call.states[-1] == "disconnected"
     call.transport.send_rtp(3, 1, HEADER, b"")
-    call.door.plane.flush()
-    assert [to for datagram, to in call.door.wire.take() if datagram[0] >= 128] == []
+    call.host.plane.flush()
+    assert [to for datagram, to in call.host.wire.take() if datagram[0] >= 128] == []
     call.check(AWAY)
     assert call.states[-1] == "connected"
     call.transport.send_rtp(3, 1, HEADER, b"")
-    call.door.plane.flush()
-    assert call.door.wire.take()[-1][1] == AWAY
+    call.host.plane.flush()
+    assert call.host.wire.take()[-1][1] == AWAY
 
 
 def test_a_peer_that_stays_silent_fails(call: Call) -> None:
@@ -289,25 +289,25 @@ def test_a_peer_that_stays_silent_fails(call: Call) -> None:
     assert call.transport.state == "disconnected"
     call.later(0.1)
     assert call.states == ["connecting", "connected", "disconnected", "failed"]
-    assert call.door.left == 1
+    assert call.host.left == 1
 
 
 def test_a_forged_check_does_not_keep_consent_alive(call: Call) -> None:
     call.connect()
     call.check()
-    call.door.time += CONSENT_S
+    call.host.time += CONSENT_S
     call.check(password="wrong")
-    call.transport.tick(call.door.time)
+    call.transport.tick(call.host.time)
     assert call.transport.state == "disconnected"
 
 
 def test_a_peer_that_moves_is_followed(call: Call) -> None:
     browser = call.connect()
     call.check(AWAY)
-    call.door.wire.take()
+    call.host.wire.take()
     call.transport.send_rtp(3, 7, struct.pack("!BBHLL", 0x80, 96, 7, 2, 3), b"moved")
-    call.door.plane.flush()
-    (datagram, to) = call.door.wire.take()[0]
+    call.host.plane.flush()
+    (datagram, to) = call.host.wire.take()[0]
     assert to == AWAY
     assert browser.read_rtp(datagram) is not None
 
@@ -317,29 +317,29 @@ def test_an_ice_restart_keeps_the_keys(call: Call) -> None:
     former = call.transport.parameters
     fresh = call.transport.restart_ice()
     assert fresh.ice_ufrag != former.ice_ufrag
-    assert set(call.door.ufrags) == {fresh.ice_ufrag, former.ice_ufrag}
+    assert set(call.host.ufrags) == {fresh.ice_ufrag, former.ice_ufrag}
     call.transport.start(call.remote())
     assert call.check(AWAY)
-    assert call.door.ufrags == (fresh.ice_ufrag,)
+    assert call.host.ufrags == (fresh.ice_ufrag,)
     assert call.states == ["connecting", "connected"]
     assert (call.transport.connected, call.transport.address) == (True, AWAY)
 
 
 def test_addresses_beyond_the_bound_are_released(call: Call) -> None:
     for n in range(MAX_ADDRESSES + 5):
-        call.door.time += 0.1
+        call.host.time += 0.1
         call.check(("203.0.113.1", n + 1), nominate=n == 0)
-    assert len(call.door.admitted) == MAX_ADDRESSES
-    assert call.transport.address in call.door.admitted
+    assert len(call.host.admitted) == MAX_ADDRESSES
+    assert call.transport.address in call.host.admitted
 
 
 def test_a_lost_address_may_not_be_sent_to(call: Call) -> None:
     call.connect()
-    assert call.transport.holds(HOME, call.door.time + HOLD_S - 0.1)
+    assert call.transport.holds(HOME, call.host.time + HOLD_S - 0.1)
     call.transport.lose(AWAY)
     assert call.transport.connected
     call.transport.lose(HOME)
-    assert not call.transport.holds(HOME, call.door.time)
+    assert not call.transport.holds(HOME, call.host.time)
     assert (call.transport.state, call.transport.connected) == ("disconnected", False)
     call.later(CONSENT_S)
     assert call.transport.state == "disconnected"
@@ -360,10 +360,10 @@ def test_our_goodbye_is_heard_and_is_the_last_word(call: Call) -> None:
     call.transport.close()
     call.transport.close()
     assert call.dtls is not None
-    for datagram, _ in call.door.wire.take():
+    for datagram, _ in call.host.wire.take():
         call.dtls.receive(datagram)
     assert call.dtls.state == "closed"
-    assert (call.states[-1], call.door.left, call.transport.connected) == ("closed", 1, False)
+    assert (call.states[-1], call.host.left, call.transport.connected) == ("closed", 1, False)
     call.transport.start(call.remote())
     call.later(CONNECT_S)
     assert call.states == ["connecting", "connected", "closed"]
@@ -371,7 +371,7 @@ def test_our_goodbye_is_heard_and_is_the_last_word(call: Call) -> None:
 
 def test_closing_what_never_began_is_quiet(call: Call) -> None:
     call.transport.close()
-    assert (call.states, call.door.wire.sent) == (["closed"], [])
+    assert (call.states, call.host.wire.sent) == (["closed"], [])
 
 
 def test_a_handler_that_raises_costs_its_packet_and_is_logged_once(
@@ -383,7 +383,7 @@ def test_a_handler_that_raises_costs_its_packet_and_is_logged_once(
         browser.send_rtp(3, sequence, struct.pack("!BBHLL", 0x80, 96, sequence, 2, 3), b"up")
     browser.send_rtcp(REPORT)
     browser._outbox.flush()
-    for datagram, _ in call.door.wire.take():
+    for datagram, _ in call.host.wire.take():
         call.transport.receive_srtp(datagram, 5.0)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert len(call.rtcp) == 1
