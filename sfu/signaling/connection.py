@@ -7,7 +7,7 @@ shell says how it ended by `entered` or `refused`. Frames that come meanwhile ar
     state      frame                                    step            then
     ---------  ---------------------------------------  --------------  ---------
     CONNECTED  join, resume                             Enter           JOINING
-    CONNECTED  leave, or a message of a room            INVALID_ROOM    CONNECTED
+    CONNECTED  leave, or a message of a room            INVALID_MESSAGE CONNECTED
     JOINED     offer, answer, ice-candidate, chat,      Relay           JOINED
                media-state, of the room joined
     JOINED     the same of another room                 INVALID_ROOM    JOINED
@@ -213,7 +213,7 @@ class Connection:
 
     def _check_room(self, room_id: RoomId) -> None:
         if self.state is not State.JOINED:
-            raise Refused("INVALID_ROOM", "No room is joined")
+            raise InvalidMessage("No room is joined")
         if not self._is_here(room_id):
             raise Refused("INVALID_ROOM", "This is not the room that was joined")
 

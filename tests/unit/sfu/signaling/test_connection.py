@@ -88,7 +88,7 @@ IN_ROOM: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("frame", IN_ROOM, ids=lambda frame: frame["type"])
 def test_nothing_of_a_room_is_said_before_joining_or_to_another_room(frame: dict[str, Any]) -> None:
-    assert error_of(say(connected(), room_id=123, **frame)) == ("INVALID_ROOM", frame["type"])
+    assert error_of(say(connected(), room_id=123, **frame)) == ("INVALID_MESSAGE", frame["type"])
     assert error_of(say(joined(), room_id=124, **frame)) == ("INVALID_ROOM", frame["type"])
     assert error_of(say(joined(), room_id="attic", **frame)) == ("INVALID_ROOM", frame["type"])
 
