@@ -152,6 +152,11 @@ def server_config(app: object) -> uvicorn.Config:
     )
 
 
+def quiet_logs() -> None:
+    """Keep tokens out of the logs: uvicorn writes the URLs of sockets at INFO, and theirs carry one."""
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+
 async def _main() -> None:
     stop_asked = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -164,7 +169,7 @@ def main() -> int:
     """Run, and turn what keeps the process from running into one sentence."""
     chosen = settings()
     logging.basicConfig(level=chosen.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # it logs URLs of sockets at INFO, with their tokens
+    quiet_logs()
     try:
         asyncio.run(_main())
     except Refused as refused:
