@@ -51,12 +51,15 @@ class PassedElements:
         self.packet = packet
         self.time = send_time(packet.arrival)
         self.tail = self._nothing
-        passed = self.elements(packet) if self._ids and packet.extension else ()
-        if passed:
-            profile, block = write_elements(passed)
-            size = sum(1 + len(value) for _, value in passed)
-            one_byte = profile == ONE_BYTE_PROFILE
-            self.tail = block[:size] + padding(self._own_size + size) if one_byte else None
+        if not self._ids or not packet.extension:
+            return
+        passed = b""
+        for element_id, value in self.elements(packet):
+            if element_id > 14 or not 0 < len(value) <= 16:
+                self.tail = None
+                return
+            passed += bytes((element_id << 4 | len(value) - 1,)) + value
+        self.tail = passed + padding(self._own_size + len(passed))
 
     def elements(self, packet: RtpPacket) -> list[tuple[int, bytes]]:
         """What of a packet's extension travels on, with the subscriber's ids."""
