@@ -72,6 +72,7 @@ class Consumer:
         self._stream: RtpStream | None = None
         """What is followed; None while a place to begin is waited for."""
         self._last: RtpPacket | None = None
+        """The newest that was sent."""
         self._cname = parameters.cname or producer.track.peer_id
         self._credit = float(RESEND_BURST)
         self._credited = 0
@@ -117,7 +118,8 @@ class Consumer:
             return
         timestamp = packet.timestamp + munger.timestamp_offset & 0xFFFFFFFF
         self._send(self.ssrc, index, self._write(packet, marker_type, index & 0xFFFF, timestamp), payload)
-        self._last = packet
+        if packet.index == munger.highest_in:
+            self._last = packet
         self.packets += 1
         self.octets += len(payload)
 

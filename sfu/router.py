@@ -99,13 +99,16 @@ class Router:
     ) -> Consumer:
         """The peer `peer_id` gets a track, of video from the next key frame on, which is asked for.
 
-        `parameters` are what it negotiated; their first encoding has the SSRCs that it will see, unique to the
-        peer. Raises KeyError for a track that is unknown, `IncompatibleCodecs` (a ValueError) where it understands
-        none of the track's codecs.
+        `parameters` are what it negotiated; their first encoding has the SSRCs that it will see, which were never
+        used on its transport before: packet indices begin anew with a consumer. Raises KeyError for a track that
+        is unknown, `IncompatibleCodecs` (a ValueError) where it understands none of the track's codecs, ValueError
+        for an SSRC that is missing or in use.
         """
         producer = self._producers[track_id]
         consumer = Consumer(producer, peer_id, parameters, transport, rng=self._rng, now=now)
         peer = self._peers.setdefault(peer_id, _Peer())
+        if any(ssrc in peer.consumers for ssrc in consumer.ssrcs):
+            raise ValueError("this SSRC is in use")
         for ssrc in consumer.ssrcs:
             peer.consumers[ssrc] = consumer
         self._consumers[track_id].append(consumer)

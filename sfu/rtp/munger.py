@@ -37,7 +37,8 @@ class Munger(Generic[S]):
         self._closed: deque[Segment[S]] = deque(maxlen=MAX_SEGMENTS)
         self._source: S | None = None
         self._first = first_index
-        self._highest = first_index - 1  # of the source's indices in the open segment
+        self.highest_in = first_index - 1
+        """The highest index of the source that was mapped, or passed over by `follow` or `skip`."""
         self._delta = 0
         self.timestamp_offset = 0
         """What is added to the timestamps of the source that is followed now."""
@@ -48,24 +49,19 @@ class Munger(Generic[S]):
         return self._source
 
     @property
-    def highest_in(self) -> int:
-        """The highest index of the source that was mapped, or passed over by `follow` or `skip`."""
-        return self._highest
-
-    @property
     def highest_out(self) -> int:
         """The highest index that was given out."""
-        return self._highest + self._delta
+        return self.highest_in + self._delta
 
     def follow(self, source: S, index: int, timestamp_offset: int) -> None:
         """Go on with `source` at `index`, which takes the next number.
 
         The same source may be followed anew, after a pause, only at an index above `highest_in`: ValueError.
         """
-        if source is self._source and index <= self._highest:
+        if source is self._source and index <= self.highest_in:
             raise ValueError("this packet of the source was passed already")
         out = self.highest_out + 1
-        self._close(self._highest)
+        self._close(self.highest_in)
         self._source = source
         self.timestamp_offset = timestamp_offset
         self._open(index, out)
@@ -76,8 +72,8 @@ class Munger(Generic[S]):
         That is a packet from before the subscriber's start, out of a pause, or from before the source was followed.
         """
         if index >= self._first:
-            if index > self._highest:  # noqa: PLR1730 - once per packet and subscriber: `max` costs half of all this
-                self._highest = index
+            if index > self.highest_in:  # noqa: PLR1730 - once per packet and subscriber: `max` costs half of all this
+                self.highest_in = index
             return index + self._delta
         for segment in reversed(self._closed):
             if segment.source is not self._source or segment.timestamp_offset != self.timestamp_offset:
@@ -91,7 +87,7 @@ class Munger(Generic[S]):
 
         False where it is too late for that: a newer packet went out already and left a number free for this one.
         """
-        if index <= self._highest:
+        if index <= self.highest_in:
             return False
         if index == self._first:
             self._open(index + 1, self._first + self._delta)
@@ -104,7 +100,7 @@ class Munger(Generic[S]):
     def locate(self, out_index: int) -> Segment[S] | None:
         """The segment that a number which was given out lies in; the source's index is `out_index` - `delta`."""
         if self._source is not None and self._first + self._delta <= out_index <= self.highest_out:
-            return Segment(self._source, self._first, self._highest, self._delta, self.timestamp_offset)
+            return Segment(self._source, self._first, self.highest_in, self._delta, self.timestamp_offset)
         for segment in reversed(self._closed):
             if segment.first <= out_index - segment.delta <= segment.last:
                 return segment
@@ -116,5 +112,5 @@ class Munger(Generic[S]):
 
     def _open(self, first: int, out: int) -> None:
         self._first = first
-        self._highest = first - 1
+        self.highest_in = first - 1
         self._delta = out - first

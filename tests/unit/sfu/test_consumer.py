@@ -215,6 +215,18 @@ def test_a_source_that_starts_anew_goes_on_in_number_and_time():
     assert second.timestamp - first.timestamp == 90000, "a second of arrival is a second of timestamps"
 
 
+def test_a_late_packet_does_not_turn_the_clock_back():
+    call = Call()
+    call.send(1, KEY, now=1.0, timestamp=1_000_000)
+    call.send(3, now=1.1, timestamp=1_009_000)
+    call.send(2, now=1.2, timestamp=1_004_500)
+    call.send(40000, now=1.2, timestamp=77)
+    call.send(40001, KEY, now=1.2, timestamp=77)
+    *_, late, moved = call.subscriber.take()
+    assert late.timestamp == 1_004_500
+    assert moved.timestamp == 1_009_000 + 9_000
+
+
 def test_a_nack_is_answered_over_rtx():
     call = Call()
     call.send(1, KEY)

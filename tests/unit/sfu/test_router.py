@@ -247,6 +247,16 @@ def test_an_unknown_track_can_not_be_had(room):
         room.router.mute("nothing", True)
 
 
+def test_two_streams_to_one_peer_never_share_an_ssrc(room):
+    room.publish("cam", "alice", ssrc=1)
+    room.publish("screen", "alice", ssrc=2, mid="1")
+    taken = room.subscribe("cam", "bob")
+    parameters = RtpParameters("8", "video", (VP8,), (MID,), (Encoding(taken.ssrc + 1, taken.ssrc),))
+    with pytest.raises(ValueError, match="in use"):
+        room.router.consume("screen", parameters, room.transport("bob"), 0.0, peer_id="bob")
+    assert room.router.consumers("screen") == ()
+
+
 def test_muting_twice_is_muting_once(room):
     room.publish("cam", "alice", ssrc=1)
     room.subscribe("cam", "bob")
