@@ -3,7 +3,8 @@
  *
  * Two connections (the client offers what it publishes, the SFU offers what can be watched), so offers never cross.
  *
- * Events: `change` (anything below changed), `chat` (a message), `ended` ({reason, message}).
+ * Events: `change` (anything below changed), `chat` (a message), `muted` ({source}: somebody else switched that off),
+ * `ended` ({reason, message}).
  */
 
 import { Signaling } from './signaling.js';
@@ -16,6 +17,9 @@ const SPEAKING_POLL_MS = 50;
 const SPEAKING_HOLD_MS = 600;
 /** How long a media connection may stay broken before the room is joined anew. */
 const BROKEN_MS = 6000;
+
+/** What the room calls each source's state. */
+const STATES = { microphone: 'audio_enabled', camera: 'video_enabled', screen: 'screen_sharing' };
 
 const ENCODINGS = {
   camera: [{ maxBitrate: 1_500_000 }],
@@ -36,6 +40,7 @@ export class Call extends EventTarget {
   #poll = null;
   #broken = null;
   #heard = new Map();
+  #announced = [];
 
   /** user_id → {userId, username, avatarUrl, audio, video, screen, speaking, media: {camera, screen, microphone…}} */
   participants = new Map();
@@ -112,6 +117,7 @@ export class Call extends EventTarget {
 
   #joined(frame) {
     this.userId = frame.user_id;
+    this.#announced = [];
     const present = new Set(frame.participants.map((participant) => participant.user_id));
     for (const userId of this.participants.keys()) if (!present.has(userId)) this.participants.delete(userId);
     for (const participant of frame.participants) this.#met(participant.user_id, participant);
@@ -125,7 +131,7 @@ export class Call extends EventTarget {
     const handler = {
       'user-joined': () => this.#met(frame.user_id, frame.user_info ?? {}),
       'user-left': () => this.participants.delete(frame.user_id),
-      'media-state': () => this.#state(frame),
+      'media-state': () => (frame.user_id === this.userId ? this.#echoed(frame) : this.#state(frame)),
       chat: () => this.dispatchEvent(new CustomEvent('chat', { detail: this.#message(frame) })),
       offer: () => this.#watched(frame),
       answer: () => this.#answered(frame),
@@ -159,11 +165,23 @@ export class Call extends EventTarget {
 
   #announce() {
     const on = (source) => Boolean(this.#local.get(source)?.enabled);
-    this.#signaling.send('media-state', {
-      audio_enabled: on('microphone'),
-      video_enabled: on('camera'),
-      screen_sharing: on('screen'),
-    });
+    const state = Object.fromEntries(Object.entries(STATES).map(([source, name]) => [name, on(source)]));
+    if (this.#signaling.send('media-state', state)) this.#announced.push(JSON.stringify(state));
+  }
+
+  /** Our own state comes back to us. One that we did not announce is somebody else's doing: they muted us. */
+  #echoed(frame) {
+    const state = Object.fromEntries(Object.values(STATES).map((name) => [name, frame[name]]));
+    if (this.#announced[0] === JSON.stringify(state)) {
+      this.#announced.shift();
+      return;
+    }
+    for (const [source, name] of Object.entries(STATES)) {
+      const track = this.#local.get(source);
+      if (frame[name] || !track?.enabled) continue;
+      track.enabled = false;
+      this.dispatchEvent(new CustomEvent('muted', { detail: { source } }));
+    }
   }
 
   #ended(detail) {

@@ -3,7 +3,7 @@ import { Call } from '../client/index.js';
 import { capture } from './devices.js';
 import { Lobby } from './lobby.jsx';
 import { Room } from './room.jsx';
-import { apiProblem, deviceProblem, endedProblem } from './words.js';
+import { apiProblem, deviceProblem, endedProblem, mutedByOther } from './words.js';
 
 /** One meeting, from the look in the mirror to the goodbye. Owns the captured tracks. */
 export function Meeting({ api, user, meetingId, onLeave }) {
@@ -75,6 +75,10 @@ export function Meeting({ api, user, meetingId, onLeave }) {
         setCall(null);
         if (detail.reason === 'left') onLeave();
         else setProblem(endedProblem(detail));
+      });
+      next.addEventListener('muted', ({ detail: { source } }) => {
+        if (source !== 'microphone') stop(source);
+        setProblem(mutedByOther(source));
       });
       live.current.call = next;
       globalThis.meetCall = next; // for the console, and for tests that measure

@@ -31,3 +31,8 @@ export function apiProblem(error) {
 export function endedProblem({ reason, message }) {
   return API[reason] ?? message;
 }
+
+/** @param {'camera'|'microphone'|'screen'} source */
+export function mutedByOther(source) {
+  return `Somebody who runs this meeting switched your ${source} off.`;
+}
