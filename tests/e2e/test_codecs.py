@@ -32,7 +32,8 @@ def test_a_call_in_each_codec(somebody: MakePerson, codec: str) -> None:
     bob.sees_and_hears(alice)
     used = bob.page.evaluate("""async () => {
       const { subscribe } = await meetCall.stats();
-      const codecs = new Map(subscribe.filter(({ type }) => type === 'codec').map((each) => [each.id, each.mimeType]));
+      const all = subscribe.filter(({ type }) => type === 'codec');
+      const codecs = new Map(all.map(({ id, mimeType }) => [id, mimeType]));
       return subscribe.filter(({ type, kind }) => type === 'inbound-rtp' && kind === 'video')
         .map(({ codecId }) => codecs.get(codecId));
     }""")
