@@ -7,6 +7,7 @@ a 409. An answer that says "try again" (5xx, 401, 429) isn't kept: trying again 
 """
 
 import hmac
+import logging
 import re
 from hashlib import sha256
 
@@ -22,6 +23,8 @@ from meet.store.idempotency import StoredAnswer, claim, finish, release
 from meet.web.auth import Principal
 from meet.web.errors import answer_to
 from meet.web.ratelimit import client_address
+
+log = logging.getLogger("meet.web")
 
 LEASE_S = 35
 """Longer than the 29 s after which API Gateway gives up on a function."""
@@ -88,17 +91,28 @@ class Idempotent:
         try:
             await self._app(scope, receive, hold)
         except BaseException:
-            release(key, owner=owner)
+            _settle(key, owner, None)
             raise
         status = start["status"]
+        answer: StoredAnswer | None = None
         if status < 500 and status not in _PASSING and len(body) <= MOST_BODY:
             headers = MutableHeaders(scope=start)
             kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
-            finish(key, StoredAnswer(status, kept, bytes(body)), owner=owner)
-        else:
-            release(key, owner=owner)
+            answer = StoredAnswer(status, kept, bytes(body))
+        _settle(key, owner, answer)
         await send(start)
         await send({"type": "http.response.body", "body": bytes(body)})
+
+
+def _settle(key: str, owner: str, answer: StoredAnswer | None) -> None:
+    """Keep the answer, or free the key. What was done is done and its caller is told so, even if neither can be."""
+    try:
+        if answer is not None:
+            finish(key, answer, owner=owner)
+        else:
+            release(key, owner=owner)
+    except Unavailable:
+        log.warning("an answer could not be kept: its Idempotency-Key is held until the lease ends", exc_info=True)
 
 
 def _keyed_hash(*parts: bytes) -> str:

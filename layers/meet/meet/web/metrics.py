@@ -27,13 +27,10 @@ from redis import Redis
 
 from meet.config import settings
 from meet.presence import Presence
-from meet.web.observability import BUCKETS_S, INFINITE, USERS_KEY, metrics_key
+from meet.web.observability import ACTIVE_USER_S, BUCKETS_S, INFINITE, USERS_KEY, metrics_key
 from meet.web.redis import redis
 
 __all__ = ["CONTENT_TYPE", "exposition"]
-
-ACTIVE_USER_S = 300
-"""A user is active who made a request in the last five minutes."""
 
 _ESTABLISHED = "01"
 """The state column of /proc/net/tcp, from the kernel's include/net/tcp_states.h."""
@@ -104,11 +101,7 @@ class _System(Collector):
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        since = time.time() - ACTIVE_USER_S
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.zremrangebyscore(USERS_KEY, "-inf", since)
-        pipe.zcard(USERS_KEY)
-        users = cast("list[int]", pipe.execute())[1]
+        users = self._redis.zcount(USERS_KEY, time.time() - ACTIVE_USER_S, "+inf")
         rooms = Presence(self._redis).rooms()
         connections = sum(session.peer_connections for room in rooms for session in room.sessions)
         yield GaugeMetricFamily("active_users", "Users seen in the last five minutes", value=users)

@@ -31,6 +31,8 @@ BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 INFINITE = "+Inf"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 USERS_KEY = "metrics:users"
+ACTIVE_USER_S = 300
+"""A user is active who made a request in the last five minutes."""
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
@@ -120,5 +122,7 @@ class Observed:
         pipe.hincrby(key, f"bucket {method} {bucket(duration_s)} {template}", 1)
         pipe.hincrby(key, f"micros {method} {template}", round(duration_s * 1_000_000))
         if user_id is not None:
-            pipe.zadd(USERS_KEY, {user_id: time.time()})
+            now = time.time()
+            pipe.zadd(USERS_KEY, {user_id: now})
+            pipe.zremrangebyscore(USERS_KEY, "-inf", now - ACTIVE_USER_S)
         pipe.execute()

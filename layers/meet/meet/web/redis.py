@@ -4,6 +4,7 @@ Redis is asked on the way of every request, so its absence must not cost each of
 nobody asks for `PAUSE_S`, then the next request tries again.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -16,6 +17,8 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from meet.config import settings
+
+log = logging.getLogger("meet.web")
 
 Answer = TypeVar("Answer")
 
@@ -45,6 +48,7 @@ class Circuit:
             return ask()
         except RedisError as error:
             self._closed_until = self._clock() + self._pause_s
+            log.warning("Redis does not answer, nobody asks it for %s s: %s", self._pause_s, error)
             raise RedisAway from error
 
 

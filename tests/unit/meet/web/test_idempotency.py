@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI, Response
 from moto import mock_aws
 
 from meet.clock import utcnow
+from meet.errors import Unavailable
 from meet.store import base
 from meet.store.idempotency import _Row, claim
 from meet.web import idempotency
@@ -143,6 +144,21 @@ async def test_secrets_are_not_kept() -> None:
     [row] = _Row.scan()
     assert "hush" not in repr(row.serialize())
     assert KEY["Idempotency-Key"] not in repr(row.serialize())
+
+
+@pytest.mark.parametrize(("path", "status"), [("", 201), ("/7/unavailable", 503)])
+async def test_what_was_done_is_answered_even_if_it_can_not_be_kept(
+    environment: pytest.MonkeyPatch, client: httpx.AsyncClient, path: str, status: int
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise Unavailable
+
+    environment.setattr(idempotency, "finish", away)
+    environment.setattr(idempotency, "release", away)
+    answer = await client.post(MEETINGS + path, json={"title": "a"}, headers=KEY)
+    assert answer.status_code == status
+    again = await client.post(MEETINGS + path, json={"title": "a"}, headers=KEY)
+    assert again.json()["error"]["code"] == "REQUEST_IN_PROGRESS"
 
 
 async def test_an_answer_that_does_not_fit_is_not_kept(
