@@ -20,6 +20,8 @@ from sfu.rtp.parameters import (
     AUDIO_LEVEL_URI,
     DEPENDENCY_DESCRIPTOR_URI,
     MID_URI,
+    REPAIRED_RID_URI,
+    RID_URI,
     VIDEO_ORIENTATION_URI,
     HeaderExtension,
     Kind,
@@ -34,6 +36,9 @@ EXTENSIONS: dict[Kind, tuple[str, ...]] = {
     "video": (MID_URI, ABS_SEND_TIME_URI, VIDEO_ORIENTATION_URI, DEPENDENCY_DESCRIPTOR_URI),
 }
 """The header extensions that are taken from a publisher, by kind."""
+
+SIMULCAST_EXTENSIONS = (RID_URI, REPAIRED_RID_URI)
+"""Taken with a simulcast offer only: they name its streams, which have no SSRCs in SDP."""
 
 OUR_EXTENSIONS = {
     uri: HeaderExtension(number, uri)

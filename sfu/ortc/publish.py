@@ -96,7 +96,12 @@ def publish_answer(offer: PublishOffer, transport: TransportParameters, origin: 
             lines.append(rejected_lines(s.section))
             continue
         direction: Direction = "recvonly" if s.sending else "inactive"
-        lines.append(media_lines(s.parameters, direction, ours, protocol=s.section.protocol))
+        written = media_lines(s.parameters, direction, ours, protocol=s.section.protocol)
+        # Refused altogether, simulcast breaks the next negotiation: Chromium offers it again, but without the rid
+        # extension, and then does not take its own offer.
+        rids = [encoding.rid for encoding in s.parameters.encodings if encoding.rid]
+        written += [f"a=rid:{rid} recv" for rid in rids] + [f"a=simulcast:recv {rid}" for rid in rids]
+        lines.append(written)
     return write(origin, mids, lines, mixed_extensions=offer.mixed_extensions)
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
-MAX_CHARACTERS = 512 * 1024
+MAX_CHARACTERS = 256 * 1024
 """More than any browser writes for the most sections that we negotiate; what is longer is not read."""
 MAX_SECTIONS = 512
 """RFC 8829 sets no limit. A room's subscriber has at most a few hundred; thousands are an attack on our time."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from sfu.ortc.capabilities import EXTENSIONS, FEEDBACK, our_codec
+from sfu.ortc.capabilities import EXTENSIONS, FEEDBACK, SIMULCAST_EXTENSIONS, our_codec
 from sfu.ortc.sdp import Description, Direction, SdpError, Section, integer
 from sfu.rtp.parameters import (
     Encoding,
@@ -26,6 +26,8 @@ _HASH_BYTES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
 """What a fingerprint may be made with; RFC 8122 section 5 has done with MD5 and SHA-1."""
 _PROTOCOLS = {"UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "TCP/DTLS/RTP/SAVPF", "TCP/DTLS/RTP/SAVP"}
 """What RFC 8829 section 5.1.2 has to be treated alike; an answer repeats the offer's."""
+_RID = re.compile(r"[A-Za-z0-9_-]{1,16}", re.ASCII)
+"""RFC 8851 section 10; longer ones do not fit into a one-byte header extension."""
 _ICE = re.compile(r"[A-Za-z0-9+/]+", re.ASCII)
 
 
@@ -81,12 +83,13 @@ def read_extensions(section: Section, *, way: Literal["sendonly", "recvonly"]) -
     Raises:
         SdpError: an `extmap` is malformed or maps one id or one URI twice.
     """
+    carried = EXTENSIONS[kind_of(section)] + (SIMULCAST_EXTENSIONS if section.has("simulcast") else ())
     found: dict[int, HeaderExtension] = {}
     for value in section.values("extmap"):
         number, uri, *_ = *value.split(), "", ""
         number, _, direction = number.partition("/")
         extension = HeaderExtension(integer(number, 1, 4351, f"{section.where}: extmap"), uri)
-        wanted = uri in EXTENSIONS[kind_of(section)] and direction in ("", "sendrecv", way)
+        wanted = uri in carried and direction in ("", "sendrecv", way)
         # 15 is reserved, and what is above 255 asks the answerer for another number (RFC 8285 section 6).
         if not wanted or extension.id == 15 or extension.id > 255:
             continue
@@ -97,21 +100,21 @@ def read_extensions(section: Section, *, way: Literal["sendonly", "recvonly"]) -
 
 
 def read_encoding(section: Section) -> tuple[Encoding, str]:
-    """The one stream that a section announces, and its CNAME.
+    """The one stream of a section that we take, and its CNAME.
 
-    A simulcast offer announces rids instead of SSRCs; its stream is then known by mid alone. Of an old-style
-    `ssrc-group:SIM` the first stream counts.
+    Of a simulcast offer (RFC 8853), which announces rids instead of SSRCs, it is the last stream that isn't paused:
+    browsers order them from the smallest picture to the full one (WebRTC section 5.2, `scaleResolutionDownBy`). Of an
+    old-style `ssrc-group:SIM` it is the first.
 
     Raises:
         SdpError: an `ssrc` or `ssrc-group` line is malformed.
     """
     cname = ""
-    ssrcs: list[int] = []
+    ssrcs: dict[int, None] = {}
     for value in section.values("ssrc"):
         number, _, attribute = value.partition(" ")
         ssrc = integer(number, 0, 2**32 - 1, f"{section.where}: ssrc")
-        if ssrc not in ssrcs:
-            ssrcs.append(ssrc)
+        ssrcs[ssrc] = None
         if attribute.startswith("cname:") and not cname:
             cname = attribute.removeprefix("cname:")
     if len(ssrcs) > MAX_SSRCS:
@@ -123,9 +126,9 @@ def read_encoding(section: Section) -> tuple[Encoding, str]:
         if semantics == "FID" and len(numbers) == 2:
             pairs.setdefault(numbers[0], numbers[1])
     if not ssrcs:
-        return Encoding(), cname
+        return Encoding(rid=_rid(section)), cname
     repairs = set(pairs.values())
-    ssrc = next((ssrc for ssrc in ssrcs if ssrc not in repairs), ssrcs[0])
+    ssrc = next((ssrc for ssrc in ssrcs if ssrc not in repairs), next(iter(ssrcs)))
     return Encoding(ssrc=ssrc, rtx_ssrc=pairs.get(ssrc)), cname
 
 
@@ -152,6 +155,15 @@ def read_transport(description: Description, section: Section) -> RemoteTranspor
     if setup is None:
         raise SdpError(f"{section.where}: setup must be actpass, active or passive")
     return RemoteTransport(ufrag, pwd, usable, setup)
+
+
+def _rid(section: Section) -> str | None:
+    """The rid of the stream that we take of a simulcast offer, or None where it isn't one (RFC 8853 section 5.1)."""
+    words = (section.value("simulcast") or "").split()
+    listed = words[words.index("send") + 1 :][:1] if "send" in words else []
+    streams = [stream.partition(",")[0] for text in listed for stream in text.split(";")]
+    announced = {rid for rid, _, rest in (v.partition(" ") for v in section.values("rid")) if rest.startswith("send")}
+    return next((rid for rid in reversed(streams) if rid in announced and _RID.fullmatch(rid)), None)
 
 
 def media_lines(

@@ -100,6 +100,7 @@ def read_subscribe_answer(text: str, sections: tuple[OfferedSection, ...]) -> Su
     accepted: dict[str, RtpParameters] = {}
     stopped: set[str] = set()
     holder: Section | None = None
+    bundle = frozenset(description.bundle)
     for section, offered in zip(description.sections, sections, strict=True):
         mid = offered.parameters.mid
         if offered.stopped:
@@ -109,7 +110,7 @@ def read_subscribe_answer(text: str, sections: tuple[OfferedSection, ...]) -> Su
             continue
         if section.mid != mid or section.kind != offered.parameters.kind:
             raise SdpError(f"{section.where} does not answer the section of mid {mid}")
-        if len(sections) > 1 and mid not in description.bundle:
+        if len(sections) > 1 and mid not in bundle:
             raise SdpError(f"{section.where}: the answer must keep the bundle")
         if not section.has("rtcp-mux"):
             raise SdpError(f"{section.where}: rtcp-mux is required (RFC 8829 section 5.1.1)")

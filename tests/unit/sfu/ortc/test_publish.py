@@ -1,6 +1,8 @@
 """Offers of a real Chromium, and of clients that are not so kind."""
 
 import re
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from sfu.rtp.parameters import (
     AUDIO_LEVEL_URI,
     DEPENDENCY_DESCRIPTOR_URI,
     MID_URI,
+    REPAIRED_RID_URI,
+    RID_URI,
     TRANSPORT_CC_URI,
     VIDEO_ORIENTATION_URI,
     Encoding,
@@ -116,12 +120,44 @@ def test_nothing_is_answered_that_would_need_feedback_we_do_not_send(name: str) 
     assert not re.search(r"rtpmap:\d+ (red|ulpfec|flexfec)", text)
 
 
-def test_a_simulcast_offer_is_answered_with_one_stream() -> None:
-    (track,) = read_publish_offer(chromium("simulcast")).tracks
-    text = publish_answer(read_publish_offer(chromium("simulcast")), OURS, Origin(1))
-    assert track.encodings == (Encoding(),)
-    assert "a=simulcast" not in text
-    assert "a=rid" not in text
+def test_a_simulcast_offer_is_answered_with_its_full_picture_alone() -> None:
+    text = chromium("simulcast")
+    assert "a=simulcast:send q;f" in text
+    (track,) = read_publish_offer(text).tracks
+    (section,) = answer(text).sections
+    assert track.encodings == (Encoding(rid="f"),)
+    assert section.values("rid") == ["f recv"]
+    assert section.values("simulcast") == ["recv f"]
+    assert {RID_URI, REPAIRED_RID_URI} <= {e.uri for e in track.header_extensions}
+    assert not {RID_URI, REPAIRED_RID_URI} & {
+        e.uri for each in read_publish_offer(chromium("publish")).tracks for e in each.header_extensions
+    }
+
+
+@pytest.mark.parametrize(
+    ("simulcast", "rid"),
+    [
+        ("send q;~f", "q"),
+        ("send ~q;f", "f"),
+        ("send q,q2;f,f2 recv x", "f"),
+        ("recv x send f;q", "q"),
+        ("send q;unknown", "q"),
+        ("send ~q;~f", None),
+        ("send", None),
+        ("recv f", None),
+        ("", None),
+    ],
+)
+def test_the_stream_of_a_simulcast_offer_is_the_last_that_is_not_paused(simulcast: str, rid: str | None) -> None:
+    text = chromium("simulcast").replace("a=simulcast:send q;f", f"a=simulcast:{simulcast}")
+    (track,) = read_publish_offer(text).tracks
+    assert track.encodings == (Encoding(rid=rid),)
+
+
+@pytest.mark.parametrize("rid", ["a=rid:", "a=rid", "a=rid: send", "a=rid:f", "a=rid:f recv", "a=rid:f\u00e9 send"])
+def test_a_rid_that_is_not_announced_is_not_taken(rid: str) -> None:
+    (track,) = read_publish_offer(chromium("simulcast").replace("a=rid:f send", rid)).tracks
+    assert track.encodings == (Encoding(rid="q"),)
 
 
 def test_a_data_channel_is_refused_in_its_place() -> None:
@@ -276,6 +312,28 @@ def test_rtx_without_its_codec_is_left_out() -> None:
 def test_what_is_wrong_is_named(text: str, reason: str) -> None:
     with pytest.raises(SdpError, match=reason):
         read_publish_offer(text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a=ssrc:{} cname:x",
+        "a=ssrc-group:FID {} 1",
+        "a=rtcp-fb:{} nack",
+        "a=fmtp:111 {}=1",
+        "a=extmap:1 {}",
+        "a=rid:{} send",
+        "a=simulcast:send {}",
+        "a=fingerprint:x {}",
+        "a=x:{}",
+    ],
+)
+def test_the_longest_offers_cost_little(line: str) -> None:
+    text = HEAD + AUDIO + "".join(f"{line.format(number)}\r\n" for number in range(250_000 // (len(line) + 6)))
+    start = time.process_time()
+    with suppress(SdpError):
+        read_publish_offer(text)
+    assert time.process_time() - start < 1
 
 
 def test_no_more_tracks_than_a_person_has() -> None:
