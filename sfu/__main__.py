@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import uvicorn
 from redis.asyncio import Redis
@@ -35,6 +36,9 @@ MOST_FRAME_BYTES = 1 << 20
 UNREAD_MS = 30_000
 """A peer that takes nothing for so long is gone: else the kernel keeps what it doesn't read for ever."""
 
+STORE_THREADS = 32
+"""Calls to the store at once; asyncio's own default goes by the cores, but these threads only wait."""
+
 
 class Refused(Exception):
     """What keeps the process from starting, as one sentence that names the cure."""
@@ -51,6 +55,7 @@ class _Server(uvicorn.Server):
 async def serve(chosen: Settings, stop_asked: asyncio.Event) -> None:
     """Run a media process until it is asked to stop, then drain it. `Refused` where it can't start."""
     check_secret(chosen)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(STORE_THREADS, "store"))
     endpoint = await open_endpoint(chosen)
     with contextlib.closing(endpoint), contextlib.closing(listen(chosen)) as listener:
         port = listener.getsockname()[1]
