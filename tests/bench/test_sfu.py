@@ -1,9 +1,9 @@
 """What a forwarded packet costs: CPU microseconds of the media process, against the bare library in the same run.
 
 One publisher sends 1.5 Mbit/s of VP8 and Opus through a whole running system; receivers do real ICE, DTLS and SRTP
-and do not decode. The media process has core 0 for itself, the generator core 1. The bare library is a loop that does for
-each packet what nobody can leave out: one AES-GCM encryption and one `sendto` on loopback. Rounds are interleaved and
-the medians are compared, since the machines are shared: only the ratio says something.
+and do not decode. The media process has core 0 for itself, the generator core 1. The bare library is a loop that does
+for each packet what nobody can leave out: one AES-GCM encryption and one `sendto` on loopback. Rounds are interleaved
+and the medians are compared, since the machines are shared: only the ratio says something.
 """
 
 import json

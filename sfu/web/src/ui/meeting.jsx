@@ -27,7 +27,6 @@ export function Meeting({ api, user, meetingId, onLeave }) {
       track.addEventListener('ended', () => stop(source));
       keep(source, track);
       await live.current.call?.publish(source, track);
-      setProblem(null);
     } catch (error) {
       setProblem(deviceProblem(source, error));
     }
@@ -41,6 +40,7 @@ export function Meeting({ api, user, meetingId, onLeave }) {
   /** The microphone stays open while muted; camera and screen give the device back, and its light goes off. */
   const toggle = (source) => {
     const track = live.current.tracks[source];
+    setProblem(null);
     if (!track) return start(source);
     if (source !== 'microphone') return stop(source);
     if (live.current.call) live.current.call.enable(source, !track.enabled);
