@@ -73,7 +73,9 @@ class Children:
         while not ready():
             self.check()
             if time.monotonic() > deadline:
-                raise Refused(f"{what} is not ready after {within_s:.0f} s: its log in {self._logs} says why.")
+                raise Refused(
+                    f"{what} does not answer within {within_s:.0f} s: the logs in {self._logs} may say why."
+                )
             if self._stop_asked.wait(POLL_S):
                 raise Stopped
 

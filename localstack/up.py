@@ -38,6 +38,8 @@ SERVERS, INNER, EDGE = range(3)
 """The tiers, each of which needs the ones before it."""
 
 READY_S = 60.0
+PATIENCE_S = 10.0
+"""With a server that somebody else should have started already."""
 
 
 def read_settings() -> Settings:
@@ -52,9 +54,7 @@ def read_settings() -> Settings:
     try:
         limits_from(chosen)
     except json.JSONDecodeError:
-        raise Refused(
-            "MEET_RATE_LIMITS is wrong: it must be a JSON table {class: [limit, burst]}, or `off`."
-        ) from None
+        raise Refused("MEET_RATE_LIMITS is wrong: it must be a JSON object, or `off`.") from None
     except ValueError as error:
         raise Refused(f"{error}.") from None
     if chosen.admin_password.get_secret_value() and not chosen.admin_username:
@@ -109,7 +109,8 @@ def start_servers(children: Children, chosen: Settings, home: Path) -> dict[str,
             started.append(seaweedfs(home, s3_port))
             env["MEET_S3_ENDPOINT_URL"] = f"http://{LOOPBACK}:{s3_port}"
     redis_url = chosen.redis_url
-    if "redis_url" not in chosen.model_fields_set:
+    own_redis = "redis_url" not in chosen.model_fields_set
+    if own_redis:
         started.append(valkey(home, redis_port))
         redis_url = env["MEET_REDIS_URL"] = f"redis://{LOOPBACK}:{redis_port}/0"
     for server in started:
@@ -118,7 +119,8 @@ def start_servers(children: Children, chosen: Settings, home: Path) -> dict[str,
         if server.ready_url:
             children.wait_until(partial(answers, server.ready_url), server.name, READY_S)
     with Redis.from_url(redis_url, socket_timeout=2, socket_connect_timeout=2) as redis:
-        children.wait_until(lambda: redis_answers(redis), "Redis (MEET_REDIS_URL)", READY_S)
+        within_s = READY_S if own_redis else PATIENCE_S
+        children.wait_until(lambda: redis_answers(redis), "Redis (MEET_REDIS_URL)", within_s)
     return env
 
 

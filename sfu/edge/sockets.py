@@ -24,7 +24,7 @@ from meet.clock import new_id
 from meet.errors import InvalidToken, MeetError, Unavailable
 from meet.presence import NodeSnapshot
 from meet.ratelimit import AsyncDoor, Limit, LimitClass, TooManyRequests, Verdict
-from meet.tokens import TICKET_S, Claims, issue_ticket, read_socket_token, revocation_key
+from meet.tokens import TICKET_S, Claims, issue_ticket, read_socket_token, revocation_key, ticket_key
 from meet.web.errors import error_answer
 from sfu.edge.placement import Placement
 from sfu.edge.relay import forwarded_headers
@@ -127,7 +127,7 @@ class Signaling:
         try:
             # Spent here and replaced for each dial, so that moving to another process needs no second ticket.
             # One that was spent before goes on as it is: the media process refuses it in the contract's words.
-            first = await self._redis.set(f"ticket:{claims.token_id}", 1, nx=True, ex=TICKET_S)
+            first = await self._redis.set(ticket_key(claims.token_id), 1, nx=True, ex=TICKET_S)
         except RedisError:
             raise Unavailable from None
         return Pass(token, claims, spent=bool(first))

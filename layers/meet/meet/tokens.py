@@ -51,6 +51,11 @@ def revocation_key(family_id: str) -> str:
     return f"revoked:{family_id}"
 
 
+def ticket_key(token_id: str) -> str:
+    """The Redis key by which a ticket is known to be spent; whoever sets it first has used the ticket."""
+    return f"ticket:{token_id}"
+
+
 def issue_access(
     user_id: str, username: str, role: str, family_id: str, *, now: datetime | None = None
 ) -> tuple[str, int]:
