@@ -2,7 +2,7 @@
 
 `import aiortc` imports `av`, and with it FFmpeg's libraries, which a media process must never map: it forwards and
 does not decode. `aiortc/__init__.py` imports the receivers and their decoders, and `aiortc/rtp.py` takes one name
-from `av`, for the annotation of a function that nobody here calls. So the submodules below are loaded from aiortc's
+from `av`, for the annotation of a function that nobody here calls. So what is wanted is loaded from aiortc's
 folder under a package name of our own, `sfu._aiortc`, whose `__init__` never runs, and that one name gets a stand-in
 while `rtp` loads. Nothing named `aiortc` or `av` stays in `sys.modules`: a test may still `import aiortc` for a real
 client beside it. Its classes are then not these classes, so never mix the two.
@@ -16,38 +16,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-__all__ = [
-    "AnyRtcpPacket",
-    "GroupDescription",
-    "MediaDescription",
-    "RTCDtlsFingerprint",
-    "RTCDtlsParameters",
-    "RTCIceCandidate",
-    "RTCIceParameters",
-    "RTCRtcpFeedback",
-    "RTCRtpCodecParameters",
-    "RTCRtpHeaderExtensionParameters",
-    "RTCRtpParameters",
-    "RTCSctpTransport",
-    "RtcpByePacket",
-    "RtcpPacket",
-    "RtcpPsfbPacket",
-    "RtcpReceiverInfo",
-    "RtcpRrPacket",
-    "RtcpRtpfbPacket",
-    "RtcpSdesPacket",
-    "RtcpSenderInfo",
-    "RtcpSourceInfo",
-    "RtcpSrPacket",
-    "RtpPacket",
-    "SessionDescription",
-    "rtcdtlstransport",
-    "rtcicetransport",
-    "rtcrtpparameters",
-    "rtcsctptransport",
-    "rtp",
-    "sdp",
-]
+__all__ = ["certificate_digest", "generate_certificate"]
 
 PACKAGE = "sfu._aiortc"
 
@@ -63,7 +32,7 @@ def _make_package() -> None:
 
 
 def _load(submodule: str) -> ModuleType:
-    """Import one submodule while `av` is a stand-in with the one name that `rtp` takes from it."""
+    """Import one submodule, and those that it needs, while `av` is a stand-in with the one name that `rtp` takes from it."""
     stand_in = ModuleType("av")
     stand_in.__dict__["AudioFrame"] = type("AudioFrame", (), {})
     real = sys.modules.get("av")
@@ -78,41 +47,10 @@ def _load(submodule: str) -> ModuleType:
 
 
 if TYPE_CHECKING:
-    from aiortc import rtcdtlstransport, rtcicetransport, rtcrtpparameters, rtcsctptransport, rtp, sdp
+    from aiortc import rtcdtlstransport
 else:
     _make_package()
-    rtp = _load("rtp")
-    rtcrtpparameters = _load("rtcrtpparameters")
     rtcdtlstransport = _load("rtcdtlstransport")
-    rtcicetransport = _load("rtcicetransport")
-    _load("rtcdatachannel")  # before rtcsctptransport: the two import each other, and only this order works
-    rtcsctptransport = _load("rtcsctptransport")
-    sdp = _load("sdp")
 
-AnyRtcpPacket = rtp.AnyRtcpPacket
-RtcpByePacket = rtp.RtcpByePacket
-RtcpPacket = rtp.RtcpPacket
-RtcpPsfbPacket = rtp.RtcpPsfbPacket
-RtcpReceiverInfo = rtp.RtcpReceiverInfo
-RtcpRrPacket = rtp.RtcpRrPacket
-RtcpRtpfbPacket = rtp.RtcpRtpfbPacket
-RtcpSdesPacket = rtp.RtcpSdesPacket
-RtcpSenderInfo = rtp.RtcpSenderInfo
-RtcpSourceInfo = rtp.RtcpSourceInfo
-RtcpSrPacket = rtp.RtcpSrPacket
-RtpPacket = rtp.RtpPacket
-
-RTCRtcpFeedback = rtcrtpparameters.RTCRtcpFeedback
-RTCRtpCodecParameters = rtcrtpparameters.RTCRtpCodecParameters
-RTCRtpHeaderExtensionParameters = rtcrtpparameters.RTCRtpHeaderExtensionParameters
-RTCRtpParameters = rtcrtpparameters.RTCRtpParameters
-
-RTCDtlsFingerprint = rtcdtlstransport.RTCDtlsFingerprint
-RTCDtlsParameters = rtcdtlstransport.RTCDtlsParameters
-RTCIceCandidate = rtcicetransport.RTCIceCandidate
-RTCIceParameters = rtcicetransport.RTCIceParameters
-RTCSctpTransport = rtcsctptransport.RTCSctpTransport
-
-GroupDescription = sdp.GroupDescription
-MediaDescription = sdp.MediaDescription
-SessionDescription = sdp.SessionDescription
+certificate_digest = rtcdtlstransport.certificate_digest
+generate_certificate = rtcdtlstransport.generate_certificate

@@ -17,7 +17,7 @@ from typing import Literal
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
-from sfu.aiortc_parts import rtcdtlstransport
+from sfu.aiortc_parts import certificate_digest, generate_certificate
 from sfu.plane.base import Profile, SrtpKeys
 
 Role = Literal["server", "client"]
@@ -45,8 +45,8 @@ class Identity:
 
     def __init__(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = rtcdtlstransport.generate_certificate(key)
-        self.fingerprint = f"sha-256 {rtcdtlstransport.certificate_digest(certificate, 'sha-256')}"
+        certificate = generate_certificate(key)
+        self.fingerprint = f"sha-256 {certificate_digest(certificate, 'sha-256')}"
         """As in an SDP: `sha-256 AB:CD:…`."""
         context = SSL.Context(SSL.DTLS_METHOD)
         context.set_min_proto_version(DTLS1_2)
@@ -183,7 +183,7 @@ class Dtls:
         for algorithm in HASHES:
             expected = {value.upper() for name, value in self._fingerprints if name.lower() == algorithm}
             if expected:
-                return rtcdtlstransport.certificate_digest(certificate, algorithm) in expected
+                return certificate_digest(certificate, algorithm) in expected
         return False
 
     def _export(self) -> SrtpKeys | None:

@@ -10,7 +10,8 @@ for module in pkgutil.walk_packages(sfu.__path__, "sfu."):
         importlib.import_module(module.name)
 from sfu import aiortc_parts
 
-assert aiortc_parts.RtpPacket.__module__ == "sfu._aiortc.rtp", aiortc_parts.RtpPacket.__module__
+module = aiortc_parts.certificate_digest.__module__
+assert module == "sfu._aiortc.rtcdtlstransport", module
 loaded = sorted(name for name in sys.modules if name.partition(".")[0] in ("av", "aiortc"))
 assert not loaded, loaded
 with open("/proc/self/maps") as maps:
@@ -24,9 +25,10 @@ import sys
 import sfu.aiortc_parts as parts
 import aiortc
 
-assert aiortc.rtp is not parts.rtp
+from aiortc.rtcdtlstransport import certificate_digest
+assert certificate_digest is not parts.certificate_digest
 assert sys.modules["av"].AudioFrame is aiortc.rtp.AudioFrame
-del sys.modules["sfu.aiortc_parts"]
+del sys.modules["sfu.aiortc_parts"], sys.modules["sfu._aiortc.rtcdtlstransport"], sys.modules["sfu._aiortc.rtp"]
 import av
 import sfu.aiortc_parts
 assert sys.modules["av"] is av
