@@ -32,7 +32,7 @@ def _make_package() -> None:
 
 
 def _load(submodule: str) -> ModuleType:
-    """Import one submodule, and those that it needs, while `av` is a stand-in with the one name that `rtp` takes from it."""
+    """Import a submodule and those that it needs, while `av` is a stand-in with the one name that `rtp` takes."""
     stand_in = ModuleType("av")
     stand_in.__dict__["AudioFrame"] = type("AudioFrame", (), {})
     real = sys.modules.get("av")
