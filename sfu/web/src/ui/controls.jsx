@@ -29,6 +29,7 @@ export function Control({ source, on, onToggle }) {
   return (
     <button
       class={`control ${on ? 'on' : 'off'}`}
+      data-source={source}
       aria-pressed={on}
       aria-keyshortcuts={KEYS[source]}
       title={`${label} (${KEYS[source]})`}

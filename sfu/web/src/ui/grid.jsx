@@ -59,12 +59,13 @@ export function Grid({ call, user, tracks }) {
     });
 
   const { columns, tile } = columnsFor(tiles.length, width, height);
+  const tileWidth = Math.max(80, Math.floor(tile));
   return (
     <div class="stage" ref={element}>
       <ul
         class="grid"
         aria-label="Participants"
-        style={{ gridTemplateColumns: `repeat(${columns}, ${Math.max(80, Math.floor(tile))}px)` }}
+        style={{ '--tile': `${tileWidth}px`, maxWidth: `${columns * tileWidth + (columns - 1) * GAP}px` }}
       >
         {tiles.map(({ key, ...props }) => (
           <Tile key={key} {...props} />
