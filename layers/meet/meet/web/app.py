@@ -20,7 +20,7 @@ from meet.web.health import Health, health_router
 from meet.web.idempotency import Idempotent
 from meet.web.observability import Observed
 from meet.web.ratelimit import RateLimited
-from meet.web.routing import RouteTable, on_this_thread
+from meet.web.routing import HeadAsGet, RouteTable, on_this_thread
 
 LambdaHandler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -79,6 +79,7 @@ def create_app(service: str, *routers: APIRouter, health: Health | None = None) 
     app.router.routes.extend(routes)
     table = RouteTable(routes)
     errors.install(app, table)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(Idempotent)
     app.add_middleware(CheckedBody)
     app.add_middleware(RateLimited)

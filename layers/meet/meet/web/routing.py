@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, request_response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OTHER = "other"
 """The template of a path that no route has: labels of metrics are never what a caller wrote."""
@@ -22,11 +23,11 @@ class _Entry:
 
 
 class RouteTable:
-    """The routes of an application, in the order in which they are tried."""
+    """The routes of an application, in the order in which they are tried. Who answers GET answers HEAD."""
 
     def __init__(self, routes: Iterable[APIRoute]) -> None:
         self._entries = tuple(
-            _Entry(route.path_regex, route.path_format, frozenset(route.methods or ())) for route in routes
+            _Entry(route.path_regex, route.path_format, _with_head(route.methods or ())) for route in routes
         )
 
     def template(self, method: str, path: str) -> str:
@@ -43,6 +44,28 @@ class RouteTable:
     def methods(self, path: str) -> list[str]:
         """Every method that some route answers at this path: what a 405 must say (RFC 9110 section 15.5.6)."""
         return sorted({method for entry in self._entries if entry.pattern.match(path) for method in entry.methods})
+
+
+def _with_head(methods: Iterable[str]) -> frozenset[str]:
+    found = frozenset(methods)
+    return found | {"HEAD"} if "GET" in found else found
+
+
+class HeadAsGet:
+    """Answers HEAD by the route of GET, without the content (RFC 9110 section 9.3.2). Stands inside of all others."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def without_content(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        await self._app({**scope, "method": "GET"}, receive, without_content)
 
 
 def on_this_thread(route: APIRoute) -> APIRoute:

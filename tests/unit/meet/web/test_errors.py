@@ -29,7 +29,7 @@ async def test_unknown_routes_are_404(client: httpx.AsyncClient) -> None:
 async def test_405_names_the_methods_of_all_routes_of_the_path(client: httpx.AsyncClient) -> None:
     answer = await client.patch("/api/v1/meetings/7")
     assert answer.status_code == 405
-    assert answer.headers["allow"] == "GET, PUT"
+    assert answer.headers["allow"] == "GET, HEAD, PUT"
     assert error_of(answer)["code"] == "METHOD_NOT_ALLOWED"
 
 
