@@ -102,11 +102,13 @@ class Settings(BaseSettings):
 
     @cached_property
     def rate_limit_table(self) -> dict[str, Any] | None:
-        """The configured overrides as a mapping, or None where limits are off."""
+        """The configured overrides as a mapping, or None where limits are off; `ValueError` for anything else."""
         text = self.rate_limits.strip()
         if text.lower() == "off":
             return None
-        table: dict[str, Any] = json.loads(text) if text else {}
+        table: object = json.loads(text) if text else {}
+        if not isinstance(table, dict):
+            raise ValueError("MEET_RATE_LIMITS must be a JSON object, or `off`")
         return table
 
 

@@ -79,10 +79,8 @@ def limits_from(settings: Settings) -> Mapping[LimitClass, Limit] | None:
 
 
 # Which class a request is of. The first rule that matches decides; the path is the decoded one that is routed by.
-_EXEMPT = re.compile(
-    r"/(api/v1/[a-z]+/|ws/signaling/)?(health|metrics)"
-    r"|/api/v1/(models|nodes|discovery|load-balancer|failover|monitoring)(/.*)?"
-)
+_HEALTH = re.compile(r"/(api/v1/(users|meetings|media|ai)/|ws/signaling/)?(health|metrics)")
+_MANAGEMENT = re.compile(r"/api/v1/(models|nodes|discovery|load-balancer|failover|monitoring)(/.*)?")
 _POLLED = re.compile(r"/api/v1/ai/jobs/[^/]+|/api/v1/ffmpeg/job/[^/]+/status")
 _UPLOAD = re.compile(r"/api/v1/media/uploads?")
 _CLASSES = (
@@ -98,9 +96,9 @@ def classify(method: str, path: str) -> LimitClass | None:
 
     Exempt are health, metrics, polling a job, and the management of models and their nodes (decision 37).
     """
-    if method == "OPTIONS" or _EXEMPT.fullmatch(path):
+    if method == "OPTIONS" or _MANAGEMENT.fullmatch(path):
         return None
-    if method in ("GET", "HEAD") and _POLLED.fullmatch(path):
+    if method in ("GET", "HEAD") and (_HEALTH.fullmatch(path) or _POLLED.fullmatch(path)):
         return None
     if method == "POST" and _UPLOAD.fullmatch(path):
         return LimitClass.UPLOAD

@@ -189,6 +189,10 @@ def test_without_a_limit_only_revocation_is_asked(redis: fakeredis.FakeRedis) ->
         ("GET", "/metrics", None),
         ("GET", "/ws/signaling/health", None),
         ("GET", "/api/v1/users/metrics", None),
+        ("HEAD", "/api/v1/users/metrics", None),
+        ("PUT", "/api/v1/users/health", LimitClass.API),
+        ("POST", "/api/v1/auth/health", LimitClass.AUTH),
+        ("GET", "/api/v1/sessions/health", LimitClass.API),
         ("GET", "/api/v1/users/x/metrics", LimitClass.API),
         ("OPTIONS", "/api/v1/meetings", None),
         ("GET", "/", None),
@@ -234,8 +238,10 @@ def test_limits_are_configuration() -> None:
     assert limits[LimitClass.AI] == DEFAULTS[LimitClass.AI]
 
 
-@pytest.mark.parametrize("table", [{"apis": [1, 1]}, {"api": 5}, {"api": [0, 1]}, {"api": [1]}, {"api": ["1", 1]}])
-def test_a_wrong_table_names_the_cure(table: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "table", [{"apis": [1, 1]}, {"api": 5}, {"api": [0, 1]}, {"api": [1]}, {"api": ["1", 1]}, [], 5]
+)
+def test_a_wrong_table_names_the_cure(table: object) -> None:
     with pytest.raises(ValueError, match="MEET_RATE_LIMITS"):
         limits_from(Settings(rate_limits=json.dumps(table)))
 
