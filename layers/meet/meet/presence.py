@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 NODE_TTL_S = 5
 ROOM_TTL_S = 10
-HOME_TTL_S = 86_400
+HOME_TTL_S = 60
+"""From its placement, or the last snapshot of its room: a home that nobody moves into is soon forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +132,15 @@ class Presence:
         return [text for text in found if text]
 
 
-# KEYS: home of the room. ARGV: the caller's candidates, best first. A home that is still alive stays; else the
-# first candidate that is alive takes the room. One script, so two first joins of a room meet on one node.
+# KEYS: home of the room. ARGV: HOME_TTL_S, then the candidates of the caller, best first. A home that still lives
+# stays; else the first candidate that lives takes the room. One script, so two first joins of a room meet on one node.
 _PLACE = """
 local home = redis.call('GET', KEYS[1])
 if home and redis.call('EXISTS', 'node:' .. home) == 1 then return home end
-for _, node in ipairs(ARGV) do
+for i = 2, #ARGV do
+  local node = ARGV[i]
   if redis.call('EXISTS', 'node:' .. node) == 1 then
-    redis.call('SET', KEYS[1], node, 'EX', 86400) -- HOME_TTL_S
+    redis.call('SET', KEYS[1], node, 'EX', ARGV[1])
     return node
   end
 end
@@ -199,5 +201,6 @@ class AsyncPresence:
 
     async def place(self, number: int, candidates: list[str]) -> str | None:
         """The node that holds room `number`, decided now where it has none; None where no candidate lives."""
-        found = await cast("Awaitable[bytes | None]", self._redis.eval(_PLACE, 1, f"home:{number}", *candidates))
+        arguments = [f"home:{number}", str(HOME_TTL_S), *candidates]
+        found = await cast("Awaitable[bytes | None]", self._redis.eval(_PLACE, 1, *arguments))
         return found.decode() if found else None
