@@ -87,6 +87,8 @@ def claim(key: str, fingerprint: str, *, owner: str, now: datetime, lease_s: int
             found = _Row.get(key, consistent_read=True)
         except _Row.DoesNotExist:  # released between the two
             continue
+        if found.owner == owner:  # our own put, which was repeated after its answer had been lost
+            return None
         if found.fingerprint != fingerprint:
             raise KeyReused
         if found.status is not None:

@@ -37,6 +37,12 @@ def test_while_the_first_runs_the_next_is_told_to_wait() -> None:
     assert (caught.value.status, caught.value.retry_after_s) == (409, 1)
 
 
+def test_a_claim_whose_answer_was_lost_may_be_repeated() -> None:
+    assert begin("one") is None
+    assert begin("one") is None
+    assert finish("key", ANSWER, owner="one")
+
+
 def test_another_request_under_the_key() -> None:
     begin("one")
     with pytest.raises(KeyReused):
