@@ -87,11 +87,11 @@ def jwt_secret(chosen: Settings, home: Path) -> str:
             raise Refused(f"MEET_JWT_SECRET is too short: it needs {SECRET_BYTES} bytes of random text or more.")
         return configured
     kept = home / "jwt-secret"
-    try:
-        with open(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    if not kept.exists():
+        made = home / "jwt-secret.new"  # a kill before it is whole must not leave an empty secret for ever
+        with open(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(48))
-    except FileExistsError:
-        pass  # made at an earlier start
+        made.replace(kept)
     return kept.read_text()
 
 
