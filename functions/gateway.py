@@ -32,7 +32,7 @@ from starlette.types import Receive, Scope, Send
 from meet.clock import new_id
 from meet.config import settings
 from meet.errors import MeetError, NotFound
-from meet.ratelimit import limits_from
+from meet.ratelimit import limits_from, unspent_headers
 from meet.web.app import close_thread_loop
 from meet.web.body import read_body
 from meet.web.errors import CODES, UNEXPECTED, error_answer
@@ -250,7 +250,10 @@ class Workers:
             thread.start()
 
     async def call(self, handler: Handler, event: Event, context: LambdaContext) -> dict[str, Any]:
-        """What the handler returns, or its exception. Cancelled, it no longer waits; the call goes on."""
+        """What the handler returns, or its exception.
+
+        Cancelled, it no longer waits: a call that runs goes on, one that has not begun is never made.
+        """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[dict[str, Any]] = loop.create_future()
 
@@ -263,6 +266,8 @@ class Workers:
                 done.set_result(answer)
 
         def run() -> None:
+            if done.cancelled():  # its caller was told 504 while it waited for a thread
+                return
             try:
                 answer, error = handler(event, context), None
             except Exception as raised:
@@ -305,6 +310,7 @@ class Gateway:
         self._handlers = handlers if handlers is not None else {area: load(area) for area in ROUTES}
         self._resources = Resources({area: ROUTES[area] for area in self._handlers})
         self._timeout_s = timeout_s
+        self._limits = limits_from(settings())
         self._worker_count = workers
         self._workers: Workers | None = None
 
@@ -329,6 +335,9 @@ class Gateway:
             wanted = Headers(scope=scope)
             request_id = request_id_of(wanted)
             answer = error_answer(error, accept=wanted.get("accept", ""), request_id=request_id)
+            # What a function may have counted before it failed isn't known here: nothing is taken off.
+            path = unquote(scope["raw_path"].decode("latin-1"))
+            answer.headers.update(unspent_headers(self._limits, scope["method"], path, now=time.time()))
             answer.headers["X-Request-Id"] = request_id
             await answer(scope, receive, send)
             return

@@ -132,8 +132,8 @@ class Presence:
         return [text for text in found if text]
 
 
-# KEYS: home of the room. ARGV: HOME_TTL_S, then the candidates of the caller, best first. A home that still lives
-# stays; else the first candidate that lives takes the room. One script, so two first joins of a room meet on one node.
+# KEYS: home of the room. ARGV: HOME_TTL_S, then the candidates of the caller, best first. A home that lives stays,
+# else the first candidate that lives takes the room. One script, so two first joins of a room meet on one node.
 _PLACE = """
 local home = redis.call('GET', KEYS[1])
 if home and redis.call('EXISTS', 'node:' .. home) == 1 then return home end

@@ -151,6 +151,15 @@ def uncounted(limit: Limit, *, now: float, revoked: bool = False) -> Verdict:
     return Verdict(True, revoked, limit.limit, limit.limit, ceil(now), 0)
 
 
+def unspent_headers(
+    limits: Mapping[LimitClass, Limit] | None, method: str, path: str, *, now: float
+) -> dict[str, str]:
+    """The document's headers for an answer that no door was asked for; none where limits are off."""
+    if limits is None:
+        return {}
+    return uncounted(limits[classify(method, path) or LimitClass.API], now=now).headers
+
+
 class TooManyRequests(MeetError):
     """429 with the document's sentence for the class."""
 

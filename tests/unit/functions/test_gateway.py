@@ -218,6 +218,8 @@ async def test_an_unknown_route_is_404_in_the_envelope() -> None:
         assert answer.status_code == 404
         assert answer.json()["error"]["code"] == "RESOURCE_NOT_FOUND"
         assert answer.headers["x-request-id"] == "abc"
+        assert (answer.headers["x-ratelimit-limit"], answer.headers["x-ratelimit-remaining"]) == ("100", "100")
+        assert (await client.get("/api/v1/auth/nothing")).headers["x-ratelimit-limit"] == "10"
         problem = await client.get("/api/v1/meetings", headers={"Accept": "application/problem+json"})
         assert problem.headers["content-type"] == "application/problem+json"
 
@@ -245,6 +247,21 @@ async def test_a_function_that_is_too_slow_is_a_504_and_the_others_go_on() -> No
         assert late.json()["error"]["code"] == "GATEWAY_TIMEOUT"
         assert (await client.get("/api/v1/media/health")).status_code == 200
         let_go.set()
+
+
+async def test_a_call_that_waited_too_long_is_never_made() -> None:
+    let_go, ran = threading.Event(), list[str]()
+
+    def slow(event: Event, context: Any) -> dict[str, Any]:
+        ran.append(event["path"])
+        let_go.wait(30)
+        return answering()(event, context)
+
+    async with served(Gateway({"ai": slow}, timeout_s=0.05, workers=1)) as client:
+        assert (await client.get("/api/v1/ai/first")).status_code == 504
+        assert (await client.get("/api/v1/ai/second")).status_code == 504
+        let_go.set()
+    assert ran == ["/api/v1/ai/first"]
 
 
 async def test_a_function_that_fails_is_a_502(caplog: pytest.LogCaptureFixture) -> None:
