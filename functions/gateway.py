@@ -377,6 +377,7 @@ def main() -> None:
         Gateway(),
         host="127.0.0.1",
         port=settings().gateway_port,
+        http="httptools",
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from meet.config import settings
 from sfu.edge.app import create_edge
+from sfu.edge.protocol import BoundedHttp
 from sfu.edge.sockets import MOST_FRAME_BYTES
 
 PAGE = Path(__file__).resolve().parent.parent / "web" / "dist"
@@ -17,7 +18,6 @@ def main() -> None:
     """Run the edge as the settings say."""
     chosen = settings()
     logging.basicConfig(level=chosen.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs URLs, and a URL may carry a token
     redis = Redis.from_url(chosen.redis_url, socket_connect_timeout=1.0, socket_timeout=2.0)
     uvicorn.run(
         create_edge(chosen, page=PAGE, redis=redis),
@@ -28,6 +28,7 @@ def main() -> None:
         server_header=False,
         proxy_headers=bool(chosen.trusted_proxies),
         forwarded_allow_ips=chosen.trusted_proxies or None,
+        http=BoundedHttp,
         ws="websockets-sansio",
         ws_max_size=MOST_FRAME_BYTES,
         ws_ping_interval=None,  # the media process is the one that watches the heartbeat

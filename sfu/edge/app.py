@@ -1,10 +1,9 @@
-"""The edge's routes and what they share: one Redis client, one HTTP client."""
+"""The edge's routes and what they share: one Redis client, and connections to the inner servers."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -20,13 +19,12 @@ from meet.ratelimit import limits_from
 from meet.web.errors import CODES, UNEXPECTED, answer_to, understood
 from sfu.edge.page import Page
 from sfu.edge.placement import Placement
-from sfu.edge.relay import LIMITS, Relay
+from sfu.edge.relay import Relay
 from sfu.edge.sockets import Signaling
 
 
 def create_edge(chosen: Settings, *, page: Path, redis: Redis) -> Starlette:
     """The application of the public port; `page` is the folder of the built page. `redis` is closed at its end."""
-    client = httpx.AsyncClient(limits=LIMITS, trust_env=False, follow_redirects=False)
     placement = Placement(AsyncPresence(redis))
 
     async def to_functions(_: Scope) -> str:
@@ -38,11 +36,13 @@ def create_edge(chosen: Settings, *, page: Path, redis: Redis) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
-        await client.aclose()
+        await media.close()
+        await functions.close()
         await redis.aclose()
 
     document = Page(page, signaling_url=chosen.signaling_url)
-    media = Relay(client, to_room)
+    media = Relay(to_room)
+    functions = Relay(to_functions)
     app = Starlette(
         routes=[
             WebSocketRoute("/ws/signaling", Signaling(redis, placement, limits_from(chosen)).__call__),
@@ -53,7 +53,7 @@ def create_edge(chosen: Settings, *, page: Path, redis: Redis) -> Starlette:
             Route("/", document),
             Route("/meetings/{meeting_id}/join", document),
             Route("/assets/{rest:path}", document),
-            Route("/{rest:path}", Relay(client, to_functions)),
+            Route("/{rest:path}", functions),
         ],
         exception_handlers={MeetError: _answer, HTTPException: _answer, Exception: _answer},
         lifespan=lifespan,

@@ -1,14 +1,15 @@
 """HTTP passed on to an inner server: the same method, target, headers and bytes, whichever way they go."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable
+from io import BytesIO
 
-import httpx
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp.client_exceptions import ClientConnectorError, ConnectionTimeoutError
+from multidict import CIMultiDict
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
+from yarl import URL
 
 from meet.errors import MeetError, Unavailable
 from meet.web.errors import CODES, PayloadTooLarge
@@ -16,10 +17,16 @@ from meet.web.observability import request_id_of
 
 MOST_BODY_BYTES = 10 * 1024 * 1024
 """API Gateway's own limit on a request; a function has a smaller one."""
+MOST_LINE_BYTES = 64 * 1024
+"""Of a header of an answer: a signed URL makes a long `Location`."""
 
-TIMEOUT = httpx.Timeout(connect=2.0, read=60.0, write=30.0, pool=5.0)
-# A media process keeps an idle connection for 5 s (uvicorn's default): leave it before it does.
-LIMITS = httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=2.0)
+MOST_CONNECTIONS = 256
+IDLE_S = 2.0
+"""A media process keeps an idle connection for 5 s (uvicorn's default): leave it before it does."""
+TIMEOUT = ClientTimeout(connect=5.0, sock_connect=2.0, sock_read=60.0)
+"""`connect` is the wait for one of the connections and its opening, `sock_read` that for each next piece."""
+ANSWER_S = 90.0
+"""Until the head of the answer, all in all: aiohttp itself waits without end for a server that takes no body."""
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -52,6 +59,12 @@ _OURS = frozenset(
 )
 """What the relay says itself, whatever the caller said."""
 
+_SAID_AGAIN = frozenset({b"date"})
+"""What our own server states in every answer, so that the inner server's would be a second one."""
+
+_ADDED_BY_CLIENT = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+"""What aiohttp says of itself unless it is told not to. The caller has said what it wants."""
+
 
 def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
     """The headers that are meant for the other end, not for this connection; names in lower case."""
@@ -72,94 +85,143 @@ def forwarded_headers(scope: Scope) -> RawHeaders:
     ]
 
 
-def target_of(scope: Scope, prefix: str) -> bytes:
-    """The request target as the caller wrote it, below `prefix`, the path of the inner server's URL."""
-    path: bytes = scope.get("raw_path") or scope["path"].encode()
-    query: bytes = scope["query_string"]
-    return prefix.encode() + path + (b"?" + query if query else b"")
+def target_of(scope: Scope, base: str) -> URL:
+    """The request's target as the caller wrote it, below the inner server's URL. Nothing of it is normalised."""
+    inner = URL(base)
+    return URL.build(
+        scheme=inner.scheme,
+        authority=inner.raw_authority,
+        path=inner.raw_path.rstrip("/") + scope["raw_path"].decode("ascii"),
+        query_string=scope["query_string"].decode("ascii"),
+        encoded=True,
+    )
 
 
 class Relay:
-    """An ASGI application that asks an inner server. `where` names its base URL for a request."""
+    """An ASGI application that asks an inner server. `where` names its base URL for a request.
 
-    def __init__(self, client: httpx.AsyncClient, where: Callable[[Scope], Awaitable[str]]) -> None:
-        self._client = client
+    Raises `Unavailable` (503) where the server can't be reached, `MeetError` 502 where it breaks off before an
+    answer and 504 where it gives none in time. One that breaks off within its answer breaks that off for the caller.
+    """
+
+    def __init__(
+        self,
+        where: Callable[[Scope], Awaitable[str]],
+        *,
+        timeout: ClientTimeout = TIMEOUT,
+        most_connections: int = MOST_CONNECTIONS,
+    ) -> None:
         self._where = where
+        self._timeout = timeout
+        self._most_connections = most_connections
+        self._session: ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close the connections to the inner servers."""
+        if self._session is not None:
+            await self._session.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
         # An error that this process answers itself has the id that the inner server would have used.
-        request_id = scope.setdefault("state", {})["request_id"] = request_id_of(request.headers)
-        try:
-            body = await _body(request)
-        except ClientDisconnect:
+        request_id = scope.setdefault("state", {})["request_id"] = request_id_of(Headers(scope=scope))
+        body = await _read_body(scope, receive)
+        if body is None:
             return
-        base = httpx.URL(await self._where(scope))
-        headers = [(name, value) for name, value in end_to_end(scope["headers"]) if name not in _OURS]
-        headers += [*forwarded_headers(scope), (b"x-request-id", request_id.encode())]
-        if body or request.method not in ("GET", "HEAD", "OPTIONS"):
-            headers.append((b"content-length", str(len(body)).encode()))
-        # The target goes out as it came in: httpx would normalise what the inner server must see.
-        outgoing = httpx.Request(
-            request.method,
-            base,
-            headers=headers,
-            content=body or None,
-            extensions={"target": target_of(scope, base.path.rstrip("/")), "timeout": TIMEOUT.as_dict()},
-        )
-        answer = await _unless_gone(self._ask(outgoing), receive)
-        if answer is not None:
-            response = StreamingResponse(_stream(answer), answer.status_code)
-            response.raw_headers = end_to_end(answer.headers.raw)
-            await response(scope, receive, send)
-
-    async def _ask(self, request: httpx.Request) -> httpx.Response:
+        target = target_of(scope, await self._where(scope))
+        told = _inner_headers(scope, request_id, body)
+        passing = asyncio.ensure_future(self._pass(scope["method"], target, told, body, send))
+        gone = asyncio.ensure_future(_gone(receive))
         try:
-            return await self._client.send(request, stream=True)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+            await asyncio.wait((passing, gone), return_when=asyncio.FIRST_COMPLETED)
+            if passing.done():
+                passing.result()
+        finally:
+            passing.cancel()
+            gone.cancel()
+
+    async def _pass(self, method: str, target: URL, told: CIMultiDict[str], body: bytes, send: Send) -> None:
+        answer = await self._ask(method, target, told, body)
+        try:
+            headers = [pair for pair in end_to_end(answer.raw_headers) if pair[0] not in _SAID_AGAIN]
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            more = True
+            while more:
+                piece = await answer.content.readany()
+                more = not answer.content.at_eof()
+                await send({"type": "http.response.body", "body": piece, "more_body": more})
+        finally:
+            answer.close()  # read to its end, it has given its connection back before
+
+    async def _ask(self, method: str, target: URL, headers: CIMultiDict[str], body: bytes) -> ClientResponse:
+        if self._session is None:
+            self._session = self._open()
+        # aiohttp warns of a long `bytes`, which it would copy whole into the socket's buffer.
+        data = BytesIO(body) if body else None
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await self._session.request(method, target, headers=headers, data=data, allow_redirects=False)
+        except (ClientConnectorError, ConnectionTimeoutError):
             raise Unavailable from None
-        except httpx.TimeoutException:
+        except TimeoutError:
             raise MeetError(CODES[504], 504, "The service did not answer in time. Please try again later.") from None
-        except httpx.TransportError:
+        except ClientError:
             raise MeetError(CODES[502], 502, "The service broke off its answer. Please try again later.") from None
 
+    def _open(self) -> ClientSession:
+        return ClientSession(
+            connector=TCPConnector(limit=self._most_connections, keepalive_timeout=IDLE_S),
+            timeout=self._timeout,
+            cookie_jar=DummyCookieJar(),
+            skip_auto_headers=_ADDED_BY_CLIENT,
+            auto_decompress=False,
+            max_line_size=MOST_LINE_BYTES,
+            max_field_size=MOST_LINE_BYTES,
+        )
 
-async def _body(request: Request) -> bytes:
-    """The whole body, so that the caller can be watched while the answer is made; `PayloadTooLarge` (413)."""
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > MOST_BODY_BYTES:
+
+def _inner_headers(scope: Scope, request_id: str, body: bytes) -> CIMultiDict[str]:
+    """The request's headers as the inner server gets them."""
+    headers: CIMultiDict[str] = CIMultiDict()
+    for name, value in end_to_end(scope["headers"]):
+        if name not in _OURS:
+            headers.add(name.decode("ascii"), _text(value))
+    for name, value in forwarded_headers(scope):
+        headers[name.decode("ascii")] = _text(value)
+    headers["x-request-id"] = request_id
+    if body or scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+        headers["content-length"] = str(len(body))
+    return headers
+
+
+def _text(value: bytes) -> str:
+    """A header's value for aiohttp, which writes UTF-8. The same bytes go out, unless they were Latin-1."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
+    """The whole body, so that the caller can be watched while the answer is made; `PayloadTooLarge` (413).
+
+    None where the caller goes away before the end of it.
+    """
+    declared = Headers(scope=scope).get("content-length", "0")
+    if declared.isdecimal() and int(declared[:20]) > MOST_BODY_BYTES:
         raise PayloadTooLarge(MOST_BODY_BYTES)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
         if len(body) > MOST_BODY_BYTES:
             raise PayloadTooLarge(MOST_BODY_BYTES)
+        more = message.get("more_body", False)
     return bytes(body)
-
-
-async def _unless_gone(asking: Awaitable[httpx.Response], receive: Receive) -> httpx.Response | None:
-    """The answer, or None where the caller went away first; then the asking ends too."""
-    answer = asyncio.ensure_future(asking)
-    gone = asyncio.ensure_future(_gone(receive))
-    try:
-        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
-        return await answer if answer.done() else None
-    finally:
-        for task in (answer, gone):
-            task.cancel()
-        with suppress(asyncio.CancelledError):
-            await gone
 
 
 async def _gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _stream(answer: httpx.Response) -> AsyncIterator[bytes]:
-    """The answer's bytes as they are on the wire, still compressed if they were."""
-    try:
-        async for chunk in answer.aiter_raw():
-            yield chunk
-    finally:
-        await answer.aclose()
