@@ -176,14 +176,17 @@ class Dtls:
         self.keys = None
 
     def _peer_is_who_it_said(self) -> bool:
-        """RFC 8122 section 5: one of the fingerprints of the strongest hash function that we know must match."""
-        certificate = self._ssl.get_peer_certificate(as_cryptography=True)
+        """RFC 8122 section 5: one of the fingerprints of the strongest hash function that we know must match.
+
+        The certificate is not read any further: OpenSSL takes some that `cryptography` raises for.
+        """
+        certificate = self._ssl.get_peer_certificate()
         if certificate is None:
             return False
         for algorithm in HASHES:
             expected = {value.upper() for name, value in self._fingerprints if name.lower() == algorithm}
             if expected:
-                return certificate_digest(certificate, algorithm) in expected
+                return certificate.digest(algorithm.replace("-", "")).decode() in expected
         return False
 
     def _export(self) -> SrtpKeys | None:

@@ -1,8 +1,14 @@
 import random
 import time
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from OpenSSL import SSL, crypto
 
+from sfu.aiortc_parts import generate_certificate
 from sfu.dtls import HASHES, MAX_HANDSHAKE_DATAGRAMS, MTU, Dtls, Identity, identity
 
 OTHER = Identity()
@@ -100,6 +106,24 @@ def test_the_strongest_fingerprint_decides(extra: list[tuple[str, str]], state: 
     server, client = pair(client=fingerprints(OTHER) + extra)
     talk(server, client)
     assert server.state == state
+
+
+def test_a_certificate_that_only_openssl_takes_raises_nothing(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    good = generate_certificate(key).public_bytes(Encoding.DER)
+    version = good.index(bytes.fromhex("a003020102")) + 4
+    bad = good[:version] + b"\x07" + good[version + 1 :]
+    with pytest.raises(x509.InvalidVersion):
+        x509.load_der_x509_certificate(bad)
+    (tmp_path / "bad.der").write_bytes(bad)
+    odd = Identity()
+    odd.context = SSL.Context(SSL.DTLS_METHOD)
+    odd.context.use_certificate_file(str(tmp_path / "bad.der"), crypto.FILETYPE_ASN1)
+    odd.context.use_privatekey(key)
+    odd.context.set_tlsext_use_srtp(b"SRTP_AEAD_AES_128_GCM")
+    server, client = Dtls("server", fingerprints(OTHER)), Dtls("client", fingerprints(identity()), odd)
+    talk(server, client)
+    assert server.state == "failed"
 
 
 @pytest.mark.parametrize("known", [[], [("md5", "00")], [("sha-256", "")]])
