@@ -56,6 +56,8 @@ class EndpointCounters:
     """STUN that was malformed, for nobody here, or not authentic."""
     unknown: int = 0
     """What is none of the protocols that share the socket."""
+    bugs: int = 0
+    """What an error of ours was met with; the first is in the log."""
 
 
 class Endpoint:
@@ -162,7 +164,10 @@ class Endpoint:
     def tick(self, now: float) -> None:
         """Let time pass for every transport. The endpoint does so itself every 50 ms, by its clock."""
         for transport in self.transports:
-            transport.tick(now)
+            try:
+                transport.tick(now)
+            except Exception:
+                self._note_bug("a transport's tick")
 
     # What transports need of their endpoint: `transport.Host`.
 
@@ -238,9 +243,8 @@ class Endpoint:
 
     def _read_late(self) -> None:
         self._read_handle = None
+        self._loop.add_reader(self._socket, self._readable)
         self._read_burst()
-        if not self._closed:
-            self._loop.add_reader(self._socket, self._readable)
 
     def _read_burst(self) -> None:
         recvfrom, receive, now = self._socket.recvfrom, self.receive, self._clock()
@@ -248,7 +252,10 @@ class Endpoint:
         try:
             for _ in range(BURST):
                 datagram, address = recvfrom(MAX_DATAGRAM)
-                receive(datagram, address, now)
+                try:
+                    receive(datagram, address, now)
+                except Exception:
+                    self._note_bug("a datagram")
                 if self._closed:
                     return
         except BlockingIOError:
@@ -259,6 +266,12 @@ class Endpoint:
             self._in_burst = False
             if not self._closed:
                 self._flush()
+
+    def _note_bug(self, what: str) -> None:
+        """What one peer sends must not end the reading, or the timers, of all the others; nor fill the log."""
+        self.counters.bugs += 1
+        if self.counters.bugs == 1:
+            logger.exception("%s met an error of ours; further ones are counted", what)
 
     # Departures.
 
@@ -281,9 +294,8 @@ class Endpoint:
             self._load_since, self._load_departed = now, departed
 
     def _timer(self) -> None:
+        self._tick_handle = self._loop.call_later(TICK_S, self._timer)
         self.tick(self._clock())
-        if not self._closed:
-            self._tick_handle = self._loop.call_later(TICK_S, self._timer)
 
 
 def announced_addresses(setting: str) -> tuple[str, ...]:

@@ -350,3 +350,37 @@ async def test_a_socket_that_breaks_is_logged_and_not_raised(
     endpoint._read_burst()
     endpoint._socket = real
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_an_error_of_ours_costs_one_datagram_and_is_logged_once(
+    endpoint: Endpoint,
+    make_peer: MakePeer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    busy: bool,
+) -> None:
+    transport, seen = create(endpoint)
+    peer = make_peer()
+    session = await peer.connect(transport)
+    monkeypatch.setattr(transport, "receive_dtls", lambda *_: 1 / 0)
+    endpoint._busy = busy
+    for _ in range(2):
+        peer.send(bytes([22, 0]))
+    await until(lambda: endpoint.counters.bugs == 2)
+    session.send_rtp(3, 1, HEADER, b"still read")
+    session._outbox.flush()
+    await until(lambda: seen.rtp)
+    assert len(caplog.records) == 1
+
+
+async def test_a_transport_whose_timer_raises_takes_no_other_with_it(
+    endpoint: Endpoint, clock: Clock, make_peer: MakePeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, _ = create(endpoint)
+    transport, seen = create(endpoint)
+    await make_peer().connect(transport)
+    monkeypatch.setattr(broken, "tick", lambda now: 1 / 0)
+    await until(lambda: endpoint.counters.bugs >= 2)
+    clock.time += CONSENT_S
+    await until(lambda: seen.states[-1] == "disconnected")
