@@ -24,15 +24,12 @@ def history(meeting_id: str, user: SignedIn, limit: Annotated[int, Query(ge=1, l
     Fewer than were asked for, and `truncated`, where they are too large for one answer.
     """
     number = meeting_of_room(user, meeting_id).number
-    told = [MessageAnswer.of(message) for message in messages.history(number, limit=limit, now=utcnow())]
-    fitting = _latest_that_fit(told)
-    return HistoryAnswer(data=fitting, truncated=len(fitting) < len(told))
-
-
-def _latest_that_fit(told: list[MessageAnswer]) -> list[MessageAnswer]:
+    fitting: list[MessageAnswer] = []
     room = MOST_BYTES
-    for count, message in enumerate(reversed(told)):
-        room -= len(message.model_dump_json().encode())
+    for message in messages.latest(number, limit=limit, now=utcnow()):  # what comes after the break is never read
+        told = MessageAnswer.of(message)
+        room -= len(told.model_dump_json().encode())
         if room < 0:
-            return told[len(told) - count :]
-    return told
+            break
+        fitting.append(told)
+    return HistoryAnswer(data=fitting[::-1], truncated=room < 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,11 +39,11 @@ def write(messages: Iterable[Message]) -> None:
             batch.save(_row(message))
 
 
-def history(number: int, *, limit: int, now: datetime) -> list[Message]:
-    """The latest messages of a meeting, at most `limit`, the oldest of them first."""
+def latest(number: int, *, limit: int, now: datetime) -> Iterator[Message]:
+    """The latest messages of a meeting, at most `limit`, the newest first; read 1 MB at a time, as they are taken."""
     oldest = first_message_id(now - _kept_for())
     rows = _MessageRow.query(number, _MessageRow.message_id >= oldest, limit=limit, scan_index_forward=False)
-    return [_message(row) for row in rows][::-1]
+    return map(_message, rows)
 
 
 def _kept_for() -> timedelta:
