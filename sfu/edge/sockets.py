@@ -108,7 +108,11 @@ class Signaling:
             await client.send_denial_response(answer)
         else:
             raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-            await client.accept(headers=[*raw, (b"x-request-id", request_id.encode())])
+            try:
+                await client.accept(headers=[*raw, (b"x-request-id", request_id.encode())])
+            except OSError:  # gone while its process was dialled
+                await upstream.close()
+                return
             await SocketRelay(client, upstream, node, self._placement, dial).run()
         finally:
             self._open -= 1

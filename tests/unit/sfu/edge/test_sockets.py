@@ -12,6 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import uvicorn
 from fakeredis import FakeAsyncRedis
+from starlette.types import Message
+from starlette.websockets import WebSocket
+from uvicorn.protocols.utils import ClientDisconnected
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -20,7 +23,8 @@ from meet.config import Settings, settings
 from meet.presence import AsyncPresence, NodeSnapshot
 from meet.tokens import issue_access, issue_ticket, read_ticket
 from sfu.edge.app import create_edge
-from sfu.edge.sockets import MOST_FRAME_BYTES, room_asked_for
+from sfu.edge.placement import Placement
+from sfu.edge.sockets import MOST_FRAME_BYTES, Signaling, room_asked_for
 
 SECRET = "0123456789abcdef0123456789abcdef"
 USER = ("user-1", "ann", "user", "family-1")
@@ -219,6 +223,19 @@ async def test_a_ticket_is_spent_once_and_survives_the_move(tier: Tier) -> None:
     async with tier.connect(ticket) as client:  # again: passed on as it is, for the media process to refuse
         await client.recv()
     assert tier.first.tokens[-1] == ticket
+
+
+async def test_a_client_that_leaves_while_its_process_is_dialled_leaves_nothing_open(tier: Tier) -> None:
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(_: Message) -> None:
+        raise ClientDisconnected  # what uvicorn raises then
+
+    scope = {"type": "websocket", "scheme": "ws", "query_string": b"token=any", "headers": [], "client": ("::1", 1)}
+    client = WebSocket(scope, receive, send)
+    await Signaling(tier.redis, Placement(tier.presence), None)(client)
+    assert await asyncio.wait_for(tier.first.closed.get(), 5) == (1000, "")
 
 
 async def test_a_home_that_cannot_be_reached_ends_the_socket(tier: Tier, free_port: Callable[[], int]) -> None:
