@@ -61,10 +61,17 @@ class IceLite:
                 return credentials.password if request.authentic(credentials.password) else None
         return None
 
+    def refusal(self, request: stun.Message, password: str) -> bytes | None:
+        """The answer to a peer that thinks it is controlled; None for any other.
+
+        A lite agent never controls (RFC 8445 section 6.1.1). Such a request validates no address.
+        """
+        if stun.ICE_CONTROLLED in request.attributes:
+            return stun.error(request, stun.ROLE_CONFLICT, "Role Conflict", password)
+        return None
+
     def answer(self, request: stun.Message, password: str, address: Address, now: float) -> bytes:
         """Answer a request that `password` authenticated, and take note of where it came from."""
-        if stun.ICE_CONTROLLED in request.attributes:  # a lite agent never controls (RFC 8445 section 6.1.1)
-            return stun.error(request, stun.ROLE_CONFLICT, "Role Conflict", password)
         if password == self.credentials.password:
             self._previous = None
         if stun.USE_CANDIDATE in request.attributes or self.consent_expired(now):

@@ -185,7 +185,13 @@ class WebRtcTransport:
     def receive_check(self, request: stun.Message, address: Address, now: float) -> bool:
         """Take a binding request that names one of our user fragments; False where it was not authentic."""
         password = self._ice.password_for(request)
-        if password is None or not self._host.admit(self, address, now):
+        if password is None:
+            return False
+        refusal = self._ice.refusal(request, password)
+        if refusal is not None:
+            self._host.plane.send(refusal, address)
+            return True
+        if not self._host.admit(self, address, now):
             return False
         self._host.plane.send(self._ice.answer(request, password, address, now), address)
         surplus = self._ice.surplus()

@@ -89,12 +89,14 @@ def remote() -> RemoteTransport:
     return RemoteTransport("their", "p" * 24, ((algorithm, value),), "active")
 
 
-def check_of(transport: WebRtcTransport, *, nominate: bool = True) -> bytes:
+def check_of(transport: WebRtcTransport, *, nominate: bool = True, controlled: bool = False) -> bytes:
     parameters = transport.parameters
     message = aioice_stun.Message(aioice_stun.Method.BINDING, aioice_stun.Class.REQUEST)
     message.attributes["USERNAME"] = f"{parameters.ice_ufrag}:their"
     if nominate:
         message.attributes["USE-CANDIDATE"] = None
+    if controlled:
+        message.attributes["ICE-CONTROLLED"] = 1
     message.add_message_integrity(parameters.ice_pwd.encode())
     return bytes(message)
 
@@ -242,6 +244,14 @@ async def test_an_address_in_use_cannot_be_claimed_by_another_peer(
     endpoint.receive(check_of(thief), peer.address, clock.time + HOLD_S)  # a reload that got the same port
     assert (thief.address, victim.address) == (peer.address, None)
     assert victim.state == "disconnected"
+
+
+async def test_a_check_in_the_wrong_role_validates_no_address(endpoint: Endpoint, clock: Clock) -> None:
+    transport, _ = create(endpoint)
+    for port in range(1000, 1100):
+        endpoint.receive(check_of(transport, controlled=True), ("127.0.0.1", port), clock.time)
+    assert endpoint._by_address == {}
+    assert endpoint.counters.unsigned == 0
 
 
 async def test_a_peer_that_moves_is_read_at_its_new_address(endpoint: Endpoint, make_peer: MakePeer) -> None:

@@ -63,11 +63,10 @@ def test_a_check_without_priority_is_answered() -> None:
 
 def test_a_peer_that_thinks_it_is_controlled_is_told_otherwise() -> None:
     ice = IceLite()
-    answer = aioice_stun.parse_message(hear(ice, WIFI, 0.0, ICE_CONTROLLED=1))
-    assert answer.attributes["ERROR-CODE"][0] == 487
-    assert ice.selected is None
-    answer = aioice_stun.parse_message(hear(ice, WIFI, 0.0, ICE_CONTROLLING=1))
-    assert answer.message_class == aioice_stun.Class.RESPONSE
+    refusal = ice.refusal(check(ice.credentials, ICE_CONTROLLED=1), ice.credentials.password)
+    assert refusal is not None
+    assert aioice_stun.parse_message(refusal).attributes["ERROR-CODE"][0] == 487
+    assert ice.refusal(check(ice.credentials, ICE_CONTROLLING=1), ice.credentials.password) is None
 
 
 def test_consent_lasts_30_seconds_from_the_last_check_of_the_selected_address() -> None:
