@@ -141,8 +141,9 @@ def _agreed(section: Section, offered: RtpParameters, track: TrackInfo) -> RtpPa
             codecs.append(rtx)
     if not codecs:
         return None
-    uris = {extension.uri for extension in offered.header_extensions}
-    extensions = (extension for extension in read_extensions(section, way="recvonly") if extension.uri in uris)
+    # An answer may not give an extension another id (RFC 8285 section 6).
+    wanted = read_extensions(section, way="recvonly")
+    extensions = (extension for extension in wanted if extension in offered.header_extensions)
     return replace(
         offered, codecs=tuple(codecs), header_extensions=tuple(sorted(extensions, key=lambda extension: extension.id))
     )

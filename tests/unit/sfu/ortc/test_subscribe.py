@@ -160,6 +160,12 @@ def test_the_answers_payload_types_and_extensions_are_what_is_sent() -> None:
     assert [e.uri for e in sent.header_extensions] == [MID_URI]
 
 
+def test_an_extension_under_another_id_than_offered_is_not_sent() -> None:
+    lines = ["a=rtpmap:111 opus/48000/2", f"a=extmap:100 {MID_URI}", f"a=extmap:2 {ABS_SEND_TIME_URI}", "a=recvonly"]
+    answer = read_subscribe_answer(answer_of(audio_answer(*lines)), (AUDIO, VIDEO))
+    assert [e.uri for e in answer.accepted["0"].header_extensions] == [ABS_SEND_TIME_URI]
+
+
 def test_feedback_and_rtx_that_the_client_lacks_are_not_used() -> None:
     text = chromium("subscribe-answer").replace("a=rtcp-fb:96 nack\n", "").replace("apt=96", "apt=100")
     sent = read_subscribe_answer(text, (AUDIO, VIDEO)).accepted["1"]
