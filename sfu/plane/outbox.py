@@ -23,7 +23,7 @@ MAX_RUNS = 512
 
 NO_SEGMENTATION = frozenset({errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
 """What a segmented send may fail with where a plain one would not: no checksum offload (EIO), a segment above the
-path MTU (EINVAL), or an old kernel."""
+path MTU (EINVAL; EMSGSIZE on Linux 6.18), or an old kernel."""
 
 
 class DatagramSocket(Protocol):
@@ -121,7 +121,7 @@ class Outbox:
             if not together or error.errno not in NO_SEGMENTATION:
                 self.dropped += len(run.buffers) // 2
                 return True
-            if error.errno != errno.EINVAL:  # which may be about this one address's path
+            if error.errno not in (errno.EINVAL, errno.EMSGSIZE):  # which may be about this one address's path
                 self.segments = False
             return self._send_singly(run)
         self.departed += len(run.buffers) // 2

@@ -119,7 +119,7 @@ def test_an_old_kernel_gets_them_one_by_one() -> None:
     assert sock.sent == [(0, [b"11"], ALICE), (0, [b"22"], ALICE)]
 
 
-@pytest.mark.parametrize(("error", "again"), [(errno.EIO, False), (errno.EINVAL, True)])
+@pytest.mark.parametrize(("error", "again"), [(errno.EIO, False), (errno.EINVAL, True), (errno.EMSGSIZE, True)])
 def test_what_cannot_be_segmented_leaves_one_by_one(error: int, again: bool) -> None:
     sock, outbox, _ = make()
     sock.errors = [error]
