@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from meet.errors import InvalidToken, Unavailable
-from meet.tokens import TICKET_S, Claims, read_socket_token, revocation_key
+from meet.tokens import TICKET_S, Claims, read_socket_token, revocation_key, ticket_key
 
 
 async def admit(redis: Redis, token: str) -> Claims:
@@ -18,7 +18,7 @@ async def admit(redis: Redis, token: str) -> Claims:
     pipe = redis.pipeline(transaction=False)
     pipe.exists(revocation_key(claims.family_id))
     if is_ticket:
-        pipe.set(f"ticket:{claims.token_id}", 1, nx=True, ex=TICKET_S)
+        pipe.set(ticket_key(claims.token_id), 1, nx=True, ex=TICKET_S)
     try:
         revoked, *first_use = await pipe.execute()
     except RedisError:
