@@ -29,6 +29,7 @@ import uvicorn
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
+from meet import logs
 from meet.clock import new_id
 from meet.config import settings
 from meet.errors import MeetError, NotFound
@@ -370,9 +371,8 @@ class Gateway:
 
 def main() -> None:
     """Serve the functions on loopback until SIGTERM or SIGINT."""
-    logging.basicConfig(level=settings().log_level, format="%(message)s")
+    logs.start(settings().log_level, "%(message)s")
     limits_from(settings())  # a wrong table stops the start, not every request
-    logging.getLogger("mangum").setLevel(logging.WARNING)  # it logs every request once more
     uvicorn.run(
         Gateway(),
         host="127.0.0.1",

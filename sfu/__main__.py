@@ -17,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from meet import logs
 from meet.config import Settings, settings
 from meet.domain.message import Message
 from meet.domain.room import RoomRecord
@@ -157,11 +158,6 @@ def server_config(app: object) -> uvicorn.Config:
     )
 
 
-def quiet_logs() -> None:
-    """Keep tokens out of the logs: uvicorn writes the URLs of sockets at INFO, and theirs carry one."""
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-
-
 async def _main() -> None:
     stop_asked = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -173,8 +169,7 @@ async def _main() -> None:
 def main() -> int:
     """Run, and turn what keeps the process from running into one sentence."""
     chosen = settings()
-    logging.basicConfig(level=chosen.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    quiet_logs()
+    logs.start(chosen.log_level)
     try:
         asyncio.run(_main())
     except Refused as refused:

@@ -21,7 +21,7 @@ from meet.web.paging import Page, pagination
 from .schemas import CreateBody, JoinAnswer, LeaveAnswer, MeetingAnswer, MeetingsAnswer, UpdateBody
 
 router = APIRouter(prefix="/api/v1/meetings", tags=["meetings"])
-log = logging.getLogger(__name__)
+log = logging.getLogger("meet.meetings")
 
 
 @router.post("", status_code=201)

@@ -1,11 +1,11 @@
 """`python -m sfu.edge`: serve the public port until SIGTERM."""
 
-import logging
 from pathlib import Path
 
 import uvicorn
 from redis.asyncio import Redis
 
+from meet import logs
 from meet.config import settings
 from sfu.edge.app import create_edge
 from sfu.edge.protocol import BoundedHttp
@@ -17,14 +17,14 @@ PAGE = Path(__file__).resolve().parent.parent / "web" / "dist"
 def main() -> None:
     """Run the edge as the settings say."""
     chosen = settings()
-    logging.basicConfig(level=chosen.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.start(chosen.log_level)
     redis = Redis.from_url(chosen.redis_url, socket_connect_timeout=1.0, socket_timeout=2.0)
     uvicorn.run(
         create_edge(chosen, page=PAGE, redis=redis),
         host=chosen.bind_host,
         port=chosen.port,
         log_config=None,
-        access_log=False,  # it would write tokens, which stand in the query of sockets
+        access_log=False,  # the functions log what they answer
         server_header=False,
         proxy_headers=bool(chosen.trusted_proxies),
         forwarded_allow_ips=chosen.trusted_proxies or None,

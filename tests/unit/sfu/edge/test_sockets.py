@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from meet import logs
 from meet.config import Settings, settings
 from meet.presence import AsyncPresence, NodeSnapshot
 from meet.tokens import issue_access, issue_ticket, read_ticket
@@ -236,6 +237,15 @@ async def test_a_client_that_leaves_while_its_process_is_dialled_leaves_nothing_
     client = WebSocket(scope, receive, send)
     await Signaling(tier.redis, Placement(tier.presence), None)(client)
     assert await asyncio.wait_for(tier.first.closed.get(), 5) == (1000, "")
+
+
+async def test_no_log_has_a_token(tier: Tier, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    logs.start("DEBUG")
+    async with tier.connect("tell-nobody") as client:
+        assert await client.recv() == "I am first"
+    assert tier.first.tokens == ["tell-nobody"]
+    assert "tell-nobody" not in caplog.text
 
 
 async def test_a_home_that_cannot_be_reached_ends_the_socket(tier: Tier, free_port: Callable[[], int]) -> None:
