@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
+
+
+def client(base_url: str) -> httpx.Client:
+    """A client that keeps no cookies: whoever shares it is told apart by tokens alone."""
+    nobody = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    return httpx.Client(base_url=base_url, timeout=60, cookies=nobody)
 
 
 @dataclass

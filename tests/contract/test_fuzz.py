@@ -6,14 +6,13 @@ who is signed in and whose meeting they may hit. 5 000 in all; with MEET_SOAK, 5
 
 import os
 
-import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis import Case
 
 from .openapi import whole_api
-from .people import meeting_of, newcomer
+from .people import client, meeting_of, newcomer
 
 TOTAL = 50_000 if os.environ.get("MEET_SOAK") else 5_000
 schema = schemathesis.openapi.from_dict(whole_api())
@@ -23,7 +22,7 @@ OPERATIONS = sum(len(methods) for methods in whole_api()["paths"].values())
 @pytest.fixture(scope="session")
 def fuzzer(base_url: str) -> dict[str, str]:
     """The headers of somebody whom nobody else minds losing, and a meeting of theirs."""
-    with httpx.Client(base_url=base_url, timeout=30) as api:
+    with client(base_url) as api:
         somebody = newcomer(api, "fuzz")
         meeting = meeting_of(somebody)
         return {

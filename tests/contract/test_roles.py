@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,7 +21,7 @@ from websockets.sync.client import connect
 from tests.conftest import System
 
 from .openapi import whole_api
-from .people import Caller, meeting_of, newcomer
+from .people import Caller, client, meeting_of, newcomer
 
 ROLES = ("anonymous", "stranger", "participant", "creator", "administrator")
 
@@ -122,10 +123,14 @@ class Scene:
         return caller.call(method, path.format(**ids), **self.body(operation, caller))
 
     def live_session(self, meeting: dict[str, Any]) -> str:
-        """The id of a session of the participant, who has left again."""
+        """The id of a session of the participant, whose socket is closed again."""
         with connect(f"{self.socket_url}?token={self.participant.token}") as socket:
             joined = exchange(socket, {"type": "join", "room_id": meeting["room_id"]}, "joined")
             session: str = joined["session_id"]
+            # told by the media process's next snapshot
+            end = time.monotonic() + 10
+            while self.participant.call("GET", f"/api/v1/sessions/{session}").status_code == 404:
+                assert time.monotonic() < end, "the session is not told of"
             return session
 
     def body(self, operation: str, caller: Caller) -> dict[str, Any]:
@@ -151,7 +156,7 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene(system: System) -> Iterator[Scene]:
-    with httpx.Client(base_url=system.base_url, timeout=30) as api:
+    with client(system.base_url) as api:
         yield Scene(api, system)
 
 

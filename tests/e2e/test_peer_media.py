@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.conftest import System
-from tests.contract.people import Caller
+from tests.contract.people import Caller, client
 
 from .person import PASSWORD, Person
 
@@ -17,8 +17,8 @@ MakePerson = Callable[..., Person]
 
 @pytest.fixture
 def api(base_url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=base_url, timeout=30) as client:
-        yield client
+    with client(base_url) as shared:
+        yield shared
 
 
 def caller(api: httpx.Client, person: Person) -> Caller:
