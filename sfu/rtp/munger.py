@@ -7,9 +7,11 @@ subscriber's by one constant, so a packet that was lost on the way in keeps its 
 Theory of operation. A *segment* is such a stretch: indices [first, last] of one source, out = index + delta. The
 current one is open at the end. `follow` and `skip` close it and open another, whose first packet takes the number
 after the highest that was given out, so no two packets ever share a number: AES-GCM allows no repetition with other
-bytes. Closed segments are kept (a bounded number) for late packets, and to find the packet that a NACK means.
+bytes. Closed segments are kept for late packets, and to find the packet that a NACK means: a bounded number, and
+those of the last two sources alone, since each keeps its source's packets in memory.
 """
 
+from bisect import bisect_right
 from collections import deque
 from typing import Generic, NamedTuple, TypeVar
 
@@ -62,6 +64,9 @@ class Munger(Generic[S]):
             raise ValueError("this packet of the source was passed already")
         out = self.highest_out + 1
         self._close(self.highest_in)
+        if source is not self._source:
+            recent = (source, self._source)
+            self._closed = deque((s for s in self._closed if s.source in recent), MAX_SEGMENTS)
         self._source = source
         self.timestamp_offset = timestamp_offset
         self._open(index, out)
@@ -101,9 +106,9 @@ class Munger(Generic[S]):
         """The segment that a number which was given out lies in; the source's index is `out_index` - `delta`."""
         if self._source is not None and self._first + self._delta <= out_index <= self.highest_out:
             return Segment(self._source, self._first, self.highest_in, self._delta, self.timestamp_offset)
-        for segment in reversed(self._closed):
-            if segment.first <= out_index - segment.delta <= segment.last:
-                return segment
+        at = bisect_right(self._closed, out_index, key=_first_out) - 1
+        if at >= 0 and out_index <= self._closed[at].last + self._closed[at].delta:
+            return self._closed[at]
         return None
 
     def _close(self, last: int) -> None:
@@ -114,3 +119,7 @@ class Munger(Generic[S]):
         self._first = first
         self.highest_in = first - 1
         self._delta = out - first
+
+
+def _first_out(segment: Segment[S]) -> int:
+    return segment.first + segment.delta

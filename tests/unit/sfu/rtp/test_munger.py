@@ -129,6 +129,15 @@ def test_the_past_is_bounded():
     assert m.locate(m.highest_out - MAX_SEGMENTS) is not None
 
 
+def test_only_the_last_two_sources_are_held():
+    m = munger()
+    for source in "abc":
+        for index in (1, 10):
+            m.follow(source, index, 0)
+            m.map(index)
+    assert [m.locate(out) is not None for out in range(100, 106)] == [False, False, True, True, True, True]
+
+
 steps = st.lists(
     st.tuples(st.sampled_from(["map", "late", "skip", "follow", "switch"]), st.integers(1, 40)), max_size=200
 )
@@ -170,7 +179,7 @@ def test_no_number_is_given_twice_and_every_number_leads_back(taken: list[tuple[
     for out, (of, index) in given.items():
         segment = m.locate(out)
         if segment is None:
-            assert out < oldest_kept
+            assert out < oldest_kept or of < source - 1
         else:
             assert (segment.source, out - segment.delta) == (of, index)
 
