@@ -19,6 +19,8 @@ REPORT_INTERVAL_S = 1.0
 RESEND_BURST = 250
 """Repetitions that may be sent at once; then one for every two packets forwarded, whatever the subscriber claims."""
 RESEND_SHARE = 0.5
+LOOK_COST = 0.1
+"""What a number costs of this that can't be repeated: a NACK names four thousand in one datagram."""
 RESEND_MIN_INTERVAL_S = 0.01
 """The same packet is not repeated sooner, nor within half a round trip: its first repetition is still on the way."""
 _REPORTS_REMEMBERED = 8
@@ -55,7 +57,7 @@ class Consumer:
         """Of payload, repetitions not counted."""
         self.resent = 0
         self.resends_refused = 0
-        """What was asked for beyond the bounds."""
+        """NACKs that asked for more than the bounds allow."""
         source = producer.track.parameters
         types = payload_types(source, parameters)
         self._types = types | {0x80 | of: 0x80 | to for of, to in types.items()}
@@ -169,11 +171,13 @@ class Consumer:
                 continue
             if self._credit < 1:
                 self.resends_refused += 1
-                continue
+                break
             if self._resend(index, now):
                 self._credit -= 1
                 self.resent += 1
                 self._resent_at[index] = now
+            else:
+                self._credit -= LOOK_COST
         if len(self._resent_at) > 2 * RESEND_BURST:
             self._resent_at = {index: at for index, at in self._resent_at.items() if now - at < pause}
 
