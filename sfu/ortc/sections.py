@@ -50,10 +50,11 @@ def read_codecs(section: Section) -> tuple[RtpCodec, ...]:
         SdpError: a payload type, `rtpmap`, `fmtp` or `rtcp-fb` is malformed.
     """
     fmtp = dict(_by_payload_type(section, "fmtp"))
-    feedback: dict[str, list[str]] = {}
+    feedback: dict[str, set[str]] = {}
     for value in section.values("rtcp-fb"):
         target, _, kind = value.partition(" ")
-        feedback.setdefault(target, []).append(kind.strip())
+        if kind.strip() in FEEDBACK:
+            feedback.setdefault(target, set()).add(kind.strip())
     offered: dict[int, RtpCodec] = {}
     for number, encoding in _by_payload_type(section, "rtpmap"):
         if number in offered:
