@@ -27,6 +27,7 @@ from urllib.parse import parse_qsl, unquote
 
 import uvicorn
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from meet import logs
@@ -332,6 +333,8 @@ class Gateway:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             status, headers, body = await self._invoke(scope, receive)
+        except ClientDisconnect:
+            return
         except MeetError as error:
             wanted = Headers(scope=scope)
             request_id = request_id_of(wanted)

@@ -8,11 +8,13 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, D
 from aiohttp.client_exceptions import ClientConnectorError, ConnectionTimeoutError
 from multidict import CIMultiDict
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 from yarl import URL
 
 from meet.errors import MeetError, Unavailable
-from meet.web.errors import CODES, PayloadTooLarge
+from meet.web.body import read_body
+from meet.web.errors import CODES
 from meet.web.observability import request_id_of
 
 MOST_BODY_BYTES = 10 * 1024 * 1024
@@ -124,8 +126,9 @@ class Relay:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # An error that this process answers itself has the id that the inner server would have used.
         request_id = scope.setdefault("state", {})["request_id"] = request_id_of(Headers(scope=scope))
-        body = await _read_body(scope, receive)
-        if body is None:
+        try:  # whole, so that the caller can be watched while the answer is made
+            body = await read_body(scope, receive, MOST_BODY_BYTES)
+        except ClientDisconnect:
             return
         target = target_of(scope, await self._where(scope))
         told = _inner_headers(scope, request_id, body)
@@ -199,27 +202,6 @@ def _text(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return value.decode("latin-1")
-
-
-async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
-    """The whole body, so that the caller can be watched while the answer is made; `PayloadTooLarge` (413).
-
-    None where the caller goes away before the end of it.
-    """
-    declared = Headers(scope=scope).get("content-length", "0")
-    if declared.isdecimal() and int(declared[:20]) > MOST_BODY_BYTES:
-        raise PayloadTooLarge(MOST_BODY_BYTES)
-    body = bytearray()
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        if len(body) > MOST_BODY_BYTES:
-            raise PayloadTooLarge(MOST_BODY_BYTES)
-        more = message.get("more_body", False)
-    return bytes(body)
 
 
 async def _gone(receive: Receive) -> None:

@@ -234,6 +234,25 @@ async def test_10_mb_is_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
         assert refused.json()["error"]["code"] == "PAYLOAD_TOO_LARGE"
 
 
+async def test_a_caller_that_leaves_within_its_request_is_not_served() -> None:
+    ran: list[Event] = []
+
+    def handler(event: Event, context: Any) -> dict[str, Any]:
+        ran.append(event)
+        return answering()(event, context)
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(_: Message) -> None:
+        raise AssertionError("nobody is there")
+
+    made = Gateway({"ai": handler}, workers=1)
+    async with served(made):
+        await made(scope("/api/v1/ai/analyze", method="POST"), receive, send)
+    assert ran == []
+
+
 async def test_a_function_that_is_too_slow_is_a_504_and_the_others_go_on() -> None:
     let_go = threading.Event()
 

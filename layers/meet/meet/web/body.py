@@ -10,6 +10,7 @@ from email.message import Message as MimeHeaders
 from typing import Any, NoReturn
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from meet.config import settings
@@ -99,13 +100,18 @@ def _deeper_than(most: int, value: Any) -> bool:
 
 
 async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
-    """The whole body; `PayloadTooLarge` (413) as soon as it is known to be larger than `most` bytes."""
+    """The whole body; `PayloadTooLarge` (413) as soon as it is known to be larger than `most` bytes.
+
+    `ClientDisconnect` where the caller is gone before its end: half a request is none.
+    """
     declared = Headers(scope=scope).get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > most:
         raise PayloadTooLarge(most)
     parts = bytearray()
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
         parts += message.get("body", b"")
         if len(parts) > most:
             raise PayloadTooLarge(most)

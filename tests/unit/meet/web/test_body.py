@@ -4,8 +4,10 @@ import json
 
 import httpx
 import pytest
+from starlette.requests import ClientDisconnect
+from starlette.types import Message
 
-from meet.web.body import MOST_DEPTH
+from meet.web.body import MOST_DEPTH, read_body
 
 JSON = {"Content-Type": "application/json"}
 
@@ -103,3 +105,13 @@ async def test_a_nul_in_the_url_is_a_400(client: httpx.AsyncClient, target: str)
 async def test_a_route_without_a_body_needs_none(client: httpx.AsyncClient) -> None:
     assert (await client.post("/api/v1/meetings/7/conflict")).status_code == 409
     assert (await client.post("/api/v1/meetings")).status_code == 400
+
+
+async def test_half_a_request_is_none() -> None:
+    messages = iter([{"type": "http.request", "body": b"{}", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> Message:
+        return next(messages)
+
+    with pytest.raises(ClientDisconnect):
+        await read_body({"type": "http", "headers": []}, receive, 100)
