@@ -1,5 +1,6 @@
 """The edge's routes and what they share: one Redis client, and connections to the inner servers."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,8 +16,9 @@ from starlette.types import Scope
 from meet.config import Settings
 from meet.errors import MeetError
 from meet.presence import AsyncPresence
-from meet.ratelimit import limits_from
+from meet.ratelimit import limits_from, unspent_headers
 from meet.web.errors import CODES, UNEXPECTED, answer_to, understood
+from meet.web.observability import request_id_of
 from sfu.edge.page import Page
 from sfu.edge.placement import Placement
 from sfu.edge.relay import Relay
@@ -40,12 +42,22 @@ def create_edge(chosen: Settings, *, page: Path, redis: Redis) -> Starlette:
         await functions.close()
         await redis.aclose()
 
+    async def answer(request: Request, error: Exception) -> Response:
+        known = understood(error) or MeetError(CODES[500], 500, UNEXPECTED)
+        scope = request.scope
+        request_id = scope.setdefault("state", {}).setdefault("request_id", request_id_of(request.headers))
+        made = answer_to(scope, known)
+        made.headers.update(unspent_headers(limits, scope["method"], scope["path"], now=time.time()))
+        made.headers["X-Request-Id"] = request_id
+        return made
+
+    limits = limits_from(chosen)
     document = Page(page, signaling_url=chosen.signaling_url)
     media = Relay(to_room)
     functions = Relay(to_functions)
     app = Starlette(
         routes=[
-            WebSocketRoute("/ws/signaling", Signaling(redis, placement, limits_from(chosen)).__call__),
+            WebSocketRoute("/ws/signaling", Signaling(redis, placement, limits).__call__),
             Route("/whip/{room_id}", media),
             Route("/whip/{room_id}/{rest:path}", media),
             Route("/whep/{room_id}", media),
@@ -55,16 +67,8 @@ def create_edge(chosen: Settings, *, page: Path, redis: Redis) -> Starlette:
             Route("/assets/{rest:path}", document),
             Route("/{rest:path}", functions),
         ],
-        exception_handlers={MeetError: _answer, HTTPException: _answer, Exception: _answer},
+        exception_handlers={MeetError: answer, HTTPException: answer, Exception: answer},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # the functions decide what a path means
     return app
-
-
-async def _answer(request: Request, error: Exception) -> Response:
-    known = understood(error) or MeetError(CODES[500], 500, UNEXPECTED)
-    answer = answer_to(request.scope, known)
-    if request_id := request.scope.get("state", {}).get("request_id"):
-        answer.headers["X-Request-Id"] = request_id
-    return answer
