@@ -237,17 +237,17 @@ class Consumer:
 
     def stats(self, now: float) -> ConsumerStats:
         """The track as the subscriber gets it."""
-        source, remote = self.producer.stats(now), self._remote
+        producer, remote = self.producer, self._remote
         return ConsumerStats(
-            codec=source.codec,
+            codec=producer.codec.name,
             bitrate_bps=round(8 * self._octet_rate.per_second(self.octets, now)),
             packets=self.packets,
             lost=max(0, remote.packets_lost) if remote else 0,
             loss_rate=remote.fraction_lost / 256 if remote else 0.0,
-            jitter_ms=remote.jitter * 1000 / self.producer.clock_rate if remote else 0.0,
-            width=source.width,
-            height=source.height,
-            frame_rate=0.0 if self.waiting else source.frame_rate,
+            jitter_ms=remote.jitter * 1000 / producer.codec.clock_rate if remote else 0.0,
+            width=producer.picture.width,
+            height=producer.picture.height,
+            frame_rate=0.0 if self.waiting else producer.frame_rate(now),
             rtt_ms=None if self._rtt_s is None else self._rtt_s * 1000,
         )
 

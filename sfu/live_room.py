@@ -13,6 +13,7 @@ from meet.presence import RoomSnapshot, SessionSnapshot
 from sfu.clocks import Clocks
 from sfu.media import MediaEvent, SubscribeOffer, TrackPublished, TrackUnpublished
 from sfu.ortc import SdpError
+from sfu.report import RoomReport
 from sfu.signaling import frames
 from sfu.signaling.frames import Frame, moment
 from sfu.signaling.messages import Offer, RoomMessage, sdp_text
@@ -63,9 +64,7 @@ class Media(Protocol):
     ) -> None: ...
     def peer_of(self, peer_id: str) -> str | None: ...
     def connections_of(self, user_id: str) -> int: ...
-    def peers(self, now: float) -> list[dict[str, Any]]: ...
-    def statistics(self, now: float) -> dict[str, float]: ...
-    def quality_metrics(self, now: float) -> dict[str, int]: ...
+    def report(self, now: float) -> RoomReport: ...
 
 
 MediaFactory = Callable[[Callable[[MediaEvent], None]], Media]
@@ -168,7 +167,7 @@ class LiveRoom:
 
     def snapshot(self, node_id: str) -> RoomSnapshot:
         """What functions may know of the room now."""
-        now = self._clocks.monotonic()
+        report = self.media.report(self._clocks.monotonic())
         return RoomSnapshot(
             meeting_number=self.room.number,
             meeting_id=self.room.meeting_id,
@@ -189,9 +188,9 @@ class LiveRoom:
                 )
                 for session in self.sessions()
             ],
-            peers=self.media.peers(now),
-            statistics=self.media.statistics(now),
-            quality_metrics=self.media.quality_metrics(now),
+            peers=report.peers,
+            statistics=report.statistics,
+            quality_metrics=report.quality_metrics,
         )
 
     # Inside

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from meet.clock import utcnow
-from sfu import report
 from sfu.ortc import SdpError, read_publish_offer
 from sfu.peer import Changes, PublishPeer, SubscribePeer, TransportFactory
+from sfu.report import RoomReport, room_report, user_report
 from sfu.router import Router
 from sfu.rtp.parameters import Source, TrackInfo
 
@@ -201,20 +200,9 @@ class RoomMedia:
         user = self._users.get(user_id)
         return sum(peer is not None for peer in (user.publish, user.subscribe)) if user else 0
 
-    def peers(self, now: float) -> list[dict[str, Any]]:
-        """The document's `peers` objects."""
-        return report.peers(self._reports(now))
-
-    def statistics(self, now: float) -> dict[str, float]:
-        """The document's `statistics` object."""
-        return report.statistics(self._reports(now))
-
-    def quality_metrics(self, now: float) -> dict[str, int]:
-        """The document's `quality_metrics` object."""
-        return report.quality_metrics(self._reports(now))
-
-    def _reports(self, now: float) -> list[report.UserReport]:
-        return [report.user_report(user_id, u.publish, u.subscribe, now) for user_id, u in self._users.items()]
+    def report(self, now: float) -> RoomReport:
+        """What the document's `peers`, `statistics` and `quality_metrics` are to say."""
+        return room_report([user_report(user_id, u.publish, u.subscribe, now) for user_id, u in self._users.items()])
 
     def _survey(self, user_id: str, user: _User, now: float) -> None:
         if user.publish:

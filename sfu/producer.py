@@ -8,7 +8,7 @@ from sfu.rtp.codecs import Detector, detector, red_primary
 from sfu.rtp.extensions import Sharing
 from sfu.rtp.keyframes import KeyFrameRequests
 from sfu.rtp.packet import PacketError, RtpPacket
-from sfu.rtp.parameters import RtpTransport, TrackInfo
+from sfu.rtp.parameters import RtpCodec, RtpTransport, TrackInfo
 from sfu.rtp.stats import Rate, TrackStats
 from sfu.rtp.stream import RtpStream
 from sfu.rtp.streams import StreamTable
@@ -63,9 +63,19 @@ class Producer:
         return self._streams.ssrcs
 
     @property
-    def clock_rate(self) -> int:
-        """Of the codec that is being sent."""
-        return self._codec.clock_rate
+    def codec(self) -> RtpCodec:
+        """What is being sent; before the first packet, what is preferred."""
+        return self._codec
+
+    @property
+    def picture(self) -> KeyFrame:
+        """The size that the last key frame told."""
+        return self._picture
+
+    def frame_rate(self, now: float) -> float:
+        """Frames a second; 0 for audio."""
+        active = self.active
+        return round(self._frame_rate.per_second(active.frames, now), 1) if active and self._video else 0.0
 
     @property
     def last_arrival(self) -> float:
@@ -131,7 +141,6 @@ class Producer:
     def stats(self, now: float) -> TrackStats:
         """The track as it arrives."""
         active, table = self.active, self._streams
-        frame_rate = self._frame_rate.per_second(active.frames, now) if active and self._video else 0.0
         return TrackStats(
             codec=self._codec.name,
             bitrate_bps=round(8 * self._octet_rate.per_second(table.octets, now)),
@@ -141,7 +150,7 @@ class Producer:
             jitter_ms=active.jitter_ms if active else 0.0,
             width=self._picture.width,
             height=self._picture.height,
-            frame_rate=round(frame_rate, 1),
+            frame_rate=self.frame_rate(now),
         )
 
     def _activate(self, stream: RtpStream) -> None:

@@ -71,6 +71,20 @@ class UserReport:
         return max(_mean(stats.loss_rate for _, stats in self.sent), _mean(s.loss_rate for s in self.received))
 
 
+@dataclass(frozen=True, slots=True)
+class RoomReport:
+    """The document's objects of one room at one moment."""
+
+    peers: list[dict[str, Any]]
+    statistics: dict[str, float]
+    quality_metrics: dict[str, int]
+
+
+def room_report(users: Sequence[UserReport]) -> RoomReport:
+    """All of it from the same figures."""
+    return RoomReport(peers(users), statistics(users), quality_metrics(users))
+
+
 def user_report(user_id: str, publish: PublishPeer | None, subscribe: SubscribePeer | None, now: float) -> UserReport:
     """Ask a user's streams how they fare."""
     return UserReport(

@@ -94,7 +94,7 @@ class Call:
 
     def alice(self) -> dict[str, Any]:
         """What the room tells of Alice's peer."""
-        return next(peer for peer in self.media.peers(time.monotonic()) if peer["user_id"] == "alice")
+        return next(peer for peer in self.media.report(time.monotonic()).peers if peer["user_id"] == "alice")
 
     async def shown(self, *sources: str) -> None:
         """Wait until Bob has taken exactly these."""

@@ -225,17 +225,17 @@ async def test_two_people_see_and_hear_each_other() -> None:
             assert await brightness(clients[me].track(other, "video")) == pytest.approx(LUMA[other], abs=12)
             assert await pitch(clients[me].track(other, "audio")) == pytest.approx(HERTZ[other], abs=10)
         now = time.monotonic()
-        told = {peer["user_id"]: peer for peer in call.media.peers(now)}
+        told = {peer["user_id"]: peer for peer in call.media.report(now).peers}
         audio, video = told["alice"]["tracks"]
         assert told["alice"]["status"] == "connected"
         assert (audio["codec"], video["codec"], video["resolution"]) == ("opus", "vp8", "160x120")
         assert audio["bitrate"] > 0
         assert video["frame_rate"] > 5
-        statistics = call.media.statistics(now)
+        statistics = call.media.report(now).statistics
         assert (statistics["active_peers"], statistics["total_tracks"]) == (2, 4)
         assert statistics["inbound_bandwidth"] > 0
         assert statistics["outbound_bandwidth"] > 0
-        assert sum(call.media.quality_metrics(now).values()) == 2
+        assert sum(call.media.report(now).quality_metrics.values()) == 2
 
 
 async def test_who_comes_later_sees_what_is_there_already() -> None:
@@ -269,7 +269,7 @@ async def test_one_leaves_and_the_others_go_on() -> None:
         await call.until(lambda: clients["bob"].sees() == [("carol", "video")])
         assert await brightness(carol.track("bob", "video")) == pytest.approx(180, abs=12)
         assert await brightness(clients["bob"].track("carol", "video")) == pytest.approx(120, abs=12)
-        assert {peer["user_id"] for peer in call.media.peers(time.monotonic())} == {"bob", "carol"}
+        assert {peer["user_id"] for peer in call.media.report(time.monotonic()).peers} == {"bob", "carol"}
 
 
 async def test_what_is_switched_off_stops_and_comes_back() -> None:

@@ -25,6 +25,7 @@ from sfu.clocks import Clocks
 from sfu.media import MediaEvent
 from sfu.node import Node
 from sfu.ortc import SdpError
+from sfu.report import RoomReport
 from sfu.session import ClientSocket
 from sfu.writer import Writer
 
@@ -146,14 +147,8 @@ class FakeMedia:
     def connections_of(self, user_id: str) -> int:
         return 2
 
-    def peers(self, now: float) -> list[dict[str, Any]]:
-        return [{"peer_id": "alice-peer"}]
-
-    def statistics(self, now: float) -> dict[str, float]:
-        return {"total_peers": 1}
-
-    def quality_metrics(self, now: float) -> dict[str, int]:
-        return {"good": 1}
+    def report(self, now: float) -> RoomReport:
+        return RoomReport([{"peer_id": "alice-peer"}], {"total_peers": 1}, {"good": 1})
 
 
 class Client:

@@ -301,7 +301,7 @@ def test_peers_are_told_in_the_documents_shape(call: Call) -> None:
     call.media.subscribe("bob", 0.0)
     call.transports[0].move("connected")
     call.media.tick(0.0)
-    alice, bob = call.media.peers(1.0)
+    alice, bob = call.media.report(1.0).peers
     assert alice["user_id"] == "alice"
     assert alice["media_type"] == "video"
     assert alice["status"] == "connected"
@@ -317,9 +317,9 @@ def test_peers_are_told_in_the_documents_shape(call: Call) -> None:
 def test_statistics_and_quality_count_what_is_there(call: Call) -> None:
     call.publish("alice")
     call.transports[0].move("connected")
-    statistics = call.media.statistics(1.0)
+    statistics = call.media.report(1.0).statistics
     assert (statistics["total_peers"], statistics["active_peers"], statistics["total_tracks"]) == (1, 1, 2)
-    assert call.media.quality_metrics(1.0)["excellent"] == 1
+    assert call.media.report(1.0).quality_metrics["excellent"] == 1
 
 
 Ending = Callable[[RoomMedia], None]
@@ -332,4 +332,4 @@ def test_nothing_is_left_after_the_end(call: Call, end: Ending) -> None:
     end(call.media)
     assert {transport.state for transport in call.transports} == {"closed"}
     assert call.router.producers == {}
-    assert call.media.peers(2.0) == []
+    assert call.media.report(2.0).peers == []
