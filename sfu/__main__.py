@@ -12,10 +12,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import uvicorn
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 
 from meet import logs
 from meet.config import Settings, settings
@@ -28,6 +24,7 @@ from sfu.app import create_app
 from sfu.endpoint import Endpoint, announced_addresses
 from sfu.media import MediaEvent, RoomMedia
 from sfu.node import Node
+from sfu.redis import connect
 from sfu.writer import Writer
 
 log = logging.getLogger("meet.sfu")
@@ -61,12 +58,7 @@ async def serve(chosen: Settings, stop_asked: asyncio.Event) -> None:
     with contextlib.closing(endpoint), contextlib.closing(listen(chosen)) as listener:
         port = listener.getsockname()[1]
         host = f"[{chosen.inner_host}]" if ":" in chosen.inner_host else chosen.inner_host
-        redis = Redis.from_url(
-            chosen.redis_url,
-            socket_connect_timeout=2.0,
-            socket_timeout=3.0,  # longer than `next_command` waits
-            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-        )
+        redis = connect(chosen.redis_url)
 
         def create_media(emit: Callable[[MediaEvent], None]) -> RoomMedia:
             return RoomMedia(endpoint.create_transport, emit)

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import uvicorn
-from redis.asyncio import Redis
 
 from meet import logs
 from meet.config import settings
 from sfu.edge.app import create_edge
 from sfu.edge.protocol import BoundedHttp
 from sfu.edge.sockets import MOST_FRAME_BYTES
+from sfu.redis import connect
 
 PAGE = Path(__file__).resolve().parent.parent / "web" / "dist"
 
@@ -18,7 +18,7 @@ def main() -> None:
     """Run the edge as the settings say."""
     chosen = settings()
     logs.start(chosen.log_level)
-    redis = Redis.from_url(chosen.redis_url, socket_connect_timeout=1.0, socket_timeout=2.0)
+    redis = connect(chosen.redis_url)
     uvicorn.run(
         create_edge(chosen, page=PAGE, redis=redis),
         host=chosen.bind_host,

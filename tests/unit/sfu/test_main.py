@@ -92,7 +92,7 @@ async def running(
 ) -> AsyncIterator[SimpleNamespace]:
     """A whole media process in this one, with a Redis and a store in memory."""
     chosen, server, kept = configured(), FakeServer(), []
-    monkeypatch.setattr(main, "Redis", SimpleNamespace(from_url=lambda *_, **__: FakeAsyncRedis(server=server)))
+    monkeypatch.setattr(main, "connect", lambda _: FakeAsyncRedis(server=server))
     monkeypatch.setattr(main, "meetings", FakeMeetings())
     for store in (main.sessions, main.messages, main.rooms):
         monkeypatch.setattr(store, "write", kept.extend)

@@ -22,8 +22,9 @@ log = logging.getLogger("meet.web")
 
 Answer = TypeVar("Answer")
 
-CONNECT_TIMEOUT_S = 0.3
-ANSWER_TIMEOUT_S = 0.7
+CONNECT_TIMEOUT_S = 1.0
+ANSWER_TIMEOUT_S = 2.0
+"""A dead Redis refuses at once; one that hangs costs this once a `PAUSE_S`. A busy machine must look like neither."""
 PATIENT_TIMEOUT_S = 8.0
 PAUSE_S = 1.0
 
