@@ -214,13 +214,12 @@ class PublishPeer(Peer):
         ended: list[TrackInfo] = []
         begun: list[TrackInfo] = []
         for mid, producer in list(self._published.items()):
-            track, sent = producer.track, producer.stats(now).codec
-            first = [codec for codec in track.parameters.codecs if codec.name == sent]
-            if not first or first[0] == track.parameters.codecs[0]:
+            track, sent = producer.track, producer.codec
+            if sent == track.parameters.codecs[0]:
                 continue
-            others = [codec for codec in track.parameters.codecs if codec.name != sent]
+            others = [codec for codec in track.parameters.codecs if codec != sent]
             ended.append(self._end(mid, now))
-            begun.append(self._begin(replace(track.parameters, codecs=(*first, *others)), track.source, now))
+            begun.append(self._begin(replace(track.parameters, codecs=(sent, *others)), track.source, now))
         return Changes(tuple(ended), tuple(begun))
 
     def end_all(self, now: float) -> tuple[TrackInfo, ...]:

@@ -222,7 +222,7 @@ def test_a_stream_of_another_codec_is_offered_anew(publisher: PublishPeer, net: 
     """Chromium was to send VP8 (the first of the answer) and sends VP9, as after `setParameters`."""
     _, _, (_, video) = negotiate(publisher, "publish")
     assert publisher.follow_codecs(0.0).begun == ()
-    vp9 = next(codec for codec in video.parameters.codecs if codec.name == "vp9")
+    _, vp9 = (codec for codec in video.parameters.codecs if codec.name == "vp9")  # the second profile of the two
     ssrc = video.parameters.encodings[0].ssrc
     assert ssrc
     for number in range(8):
@@ -230,9 +230,23 @@ def test_a_stream_of_another_codec_is_offered_anew(publisher: PublishPeer, net: 
         net.transports[0].on_rtp(header + b"\x08frame", number / 10)
     changes = publisher.follow_codecs(1.0)
     assert changes.ended == (video,)
-    assert [codec.name for codec in changes.begun[0].parameters.codecs][:2] == ["vp9", "vp9"]
+    codecs = changes.begun[0].parameters.codecs
+    assert (codecs[0], set(codecs)) == (vp9, set(video.parameters.codecs))
     assert changes.begun[0].track_id != video.track_id
     assert publisher.follow_codecs(2.0).begun == ()
+
+
+def test_another_format_of_the_same_codec_is_offered_anew(publisher: PublishPeer, net: Net) -> None:
+    """A subscriber that was offered one packetization of H.264 takes no other."""
+    _, _, (_, video) = negotiate(publisher, "publish")
+    formats = [codec for codec in video.parameters.codecs if codec.name == "h264"]
+    ssrc = video.parameters.encodings[0].ssrc
+    assert ssrc
+    for number, codec in enumerate(formats[:2]):
+        header = bytes([0x80, codec.payload_type]) + number.to_bytes(2) + b"\0\0\0\1" + ssrc.to_bytes(4)
+        net.transports[0].on_rtp(header + b"\x41frame", 0.1)
+        [begun] = publisher.follow_codecs(1.0).begun
+        assert begun.parameters.codecs[0] == codec
 
 
 # What is received
