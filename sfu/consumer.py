@@ -51,6 +51,8 @@ class Consumer:
         self.ssrc = parameters.encodings[0].ssrc
         self.rtx_ssrc = parameters.encodings[0].rtx_ssrc
         self.closed = False
+        self.connected = transport.connected
+        """Whether the transport sends; kept by the router, which forwards nothing to one that doesn't."""
         self.packets = 0
         """Sent for the first time."""
         self.octets = 0
@@ -126,7 +128,7 @@ class Consumer:
         self.octets += len(payload)
 
     def pause(self) -> None:
-        """Stop in a way that the subscriber sees no gap: the track was muted. The next place to begin ends it."""
+        """Stop in a way that the subscriber sees no gap; the next place to begin ends it."""
         self._stream = None
 
     def request_key_frame(self, now: float) -> None:

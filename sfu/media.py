@@ -174,9 +174,6 @@ class RoomMedia:
     def tick(self, now: float) -> None:
         """Time passes. Call this every 20 ms."""
         self._router.tick(now)
-        for user in self._users.values():
-            if user.subscribe:
-                user.subscribe.tick(now)
         if now - self._surveyed_at < SURVEY_S:
             return
         self._surveyed_at = now

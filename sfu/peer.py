@@ -285,7 +285,6 @@ class SubscribePeer(Peer):
         self._ssrcs: set[int] = set()
         """Never used twice: an SSRC's packet index must not begin anew under the same key."""
         self._characters = FIRST_GUESS
-        self._begins = False
 
     @property
     def consumers(self) -> tuple[Consumer, ...]:
@@ -345,13 +344,6 @@ class SubscribePeer(Peer):
             for section in self._sections
         )
 
-    def tick(self, now: float) -> None:
-        """Time passes. Once packets can flow, ask for key frames: those of before went nowhere."""
-        if self._begins:
-            self._begins = False
-            for consumer in self._consumers.values():
-                consumer.request_key_frame(now)
-
     def close(self, now: float) -> None:
         """Stop sending and leave."""
         for consumer in self._consumers.values():
@@ -361,7 +353,7 @@ class SubscribePeer(Peer):
 
     def _on_state(self, state: TransportState) -> None:
         super()._on_state(state)
-        self._begins = self._begins or state == "connected"
+        self._router.connected(self.peer_id, state == "connected")
 
     def _apply(self, track: TrackInfo, parameters: RtpParameters | None, now: float) -> None:
         consumer = self._consumers.get(track.track_id)

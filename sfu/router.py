@@ -97,7 +97,8 @@ class Router:
     def consume(
         self, track_id: str, parameters: RtpParameters, transport: RtpTransport, now: float, *, peer_id: str
     ) -> Consumer:
-        """The peer `peer_id` gets a track, of video from the next key frame on, which is asked for.
+        """The peer `peer_id` gets a track, of video from the next key frame on, which is asked for; nothing before
+        its transport is connected.
 
         `parameters` are what it negotiated; their first encoding has the SSRCs that it will see, which were never
         used on its transport before: packet indices begin anew with a consumer. Raises KeyError for a track that
@@ -114,7 +115,8 @@ class Router:
         self._consumers[track_id].append(consumer)
         self._connect(producer)
         self._report_later(consumer, now)
-        producer.request_key_frame(now)
+        if consumer.connected:
+            producer.request_key_frame(now)
         return consumer
 
     def close_consumer(self, consumer: Consumer, now: float) -> None:
@@ -140,6 +142,22 @@ class Router:
             self.close_consumer(consumer, now)
         for producer in list(peer.producers):
             self.close_producer(producer.track.track_id, now)
+
+    def connected(self, peer_id: str, connected: bool) -> None:
+        """A peer's transport sends, or does so no more: call it whenever that changes.
+
+        What a subscriber can't be sent is neither numbered nor counted. So its statistics are true, and its stream
+        goes on without a gap, which after 2**15 packets would mislead a receiver about the rollover counter.
+        """
+        peer = self._peers.get(peer_id)
+        for consumer in set(peer.consumers.values()) if peer else ():
+            if consumer.connected == connected:
+                continue
+            consumer.connected = connected
+            consumer.pause()
+            self._connect(consumer.producer)
+            if connected:
+                consumer.producer.want_key_frame()
 
     def mute(self, track_id: str, muted: bool) -> None:
         """Stop forwarding a track, or go on, in which case video starts with a key frame. KeyError if unknown."""
@@ -248,7 +266,8 @@ class Router:
         return None if element_id is None else packet.elements.get(element_id)
 
     def _connect(self, producer: Producer) -> None:
-        producer.forward = tuple(consumer.forward for consumer in self._consumers[producer.track.track_id])
+        consumers = self._consumers[producer.track.track_id]
+        producer.forward = tuple(consumer.forward for consumer in consumers if consumer.connected)
 
     def _forget_if_idle(self, peer_id: str) -> None:
         peer = self._peers.get(peer_id)

@@ -285,6 +285,7 @@ def test_packets_reach_the_subscribers_and_nobody_else(call: Call) -> None:
     call.media.subscribe("bob", 0.0)
     call.settle()
     upstream, downstream = call.transports
+    downstream.move("connected")
     ssrc = next(iter(call.router.producers.values())).ssrcs[0]
     header = bytes([0x80, 111, 0, 1]) + b"\0\0\0\1" + ssrc.to_bytes(4)
     upstream.on_rtp(header + b"opus", 0.1)

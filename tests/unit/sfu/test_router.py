@@ -28,10 +28,12 @@ class Transport:
 
     def __init__(self) -> None:
         self.packets: list[tuple[int, bytes]] = []
+        self.indices: list[int] = []
         self.rtcp: list[rtcp.RtcpPacket] = []
 
     def send_rtp(self, ssrc: int, index: int, header: bytes, payload: bytes) -> None:
         self.packets.append((ssrc, payload))
+        self.indices.append(index)
 
     def send_rtcp(self, packet: bytes) -> None:
         self.rtcp += rtcp.parse(packet)
@@ -210,6 +212,23 @@ def test_a_consumer_that_ends_leaves_the_others_alone(room):
     assert room.got("bob") == []
     assert room.got("carol") == [carol.ssrc]
     assert len(room.transport("bob").of(rtcp.Goodbye)) == 1
+
+
+def test_a_subscriber_that_cannot_be_reached_is_not_sent_to_and_goes_on_without_a_gap(room):
+    room.publish("t", "alice", ssrc=10)
+    consumer = room.subscribe("t", "bob")
+    room.send("alice", 10, 1)
+    room.router.connected("bob", False)
+    for number in range(2, 100):
+        room.send("alice", 10, number)
+    assert (len(room.got("bob")), consumer.packets, consumer.waiting) == (1, 1, True)
+    asked = len(room.transport("alice").of(rtcp.PictureLoss))
+    room.router.connected("bob", True)
+    room.router.tick(2.0)
+    assert len(room.transport("alice").of(rtcp.PictureLoss)) == asked + 1
+    room.send("alice", 10, 100)
+    before, after = room.transport("bob").indices
+    assert after == before + 1
 
 
 def test_a_peer_that_goes_takes_everything_along(room):
