@@ -406,6 +406,8 @@ class Node:
                 await self.renew(live)
             except Unavailable:
                 log.warning("the seats of meeting %d could not be renewed", live.room.number)
+            except Exception:  # a bug that one room meets must not cost the others their seats
+                log.exception("the seats of meeting %d could not be renewed", live.room.number)
 
     async def renew(self, live: LiveRoom) -> None:
         """Hold the seats of a room, and write it down; a meeting that is over sends everybody out."""

@@ -1,6 +1,7 @@
 import asyncio
 import logging
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from fakeredis import FakeRedis
@@ -161,6 +162,24 @@ class TestSeats:
         [live] = process.node.rooms
         await process.node.renew(live)
         assert process.meetings.renewed == [("alice", "bob")]
+
+    async def test_an_error_in_one_room_costs_no_other_its_seats(
+        self, process: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        await process.join("alice")
+        [live] = process.node.rooms
+        process.node._rooms[124] = live
+        renewed: list[Any] = []
+
+        async def renew(room: Any) -> None:
+            renewed.append(room)
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(process.node, "renew", renew)
+        monkeypatch.setattr("sfu.node.asyncio.sleep", AsyncMock())
+        await process.node._renew_when_due()
+        assert renewed == [live, live]
+        assert len(caplog.records) == 2
 
     async def test_who_lost_the_seat_takes_it_anew(self, process: Any) -> None:
         await process.join("alice")
