@@ -140,6 +140,8 @@ class _Participant:
     backlog: deque[Frame] = field(default_factory=deque)
     backlog_bytes: int = 0
     said: dict[str, bool] = field(default_factory=dict)
+    stopped: set[str] = field(default_factory=set)
+    """What somebody else switched off, and the media plane holds back until the participant says that it is on."""
     video_quality: str = "high"
     sdp_as_text: bool = False
     unanswered: tuple[str, list[Mapping[str, Any]]] | None = None
@@ -251,6 +253,9 @@ class Room:
             avatar_url=newcomer.avatar_url,
             joined_at=present.joined_at if present else newcomer.joined_at,
         )
+        if present is not None:
+            participant.stopped = present.stopped
+            participant.said = dict.fromkeys(present.stopped, False)
         self._participants[newcomer.user_id] = participant
         self._by_session[newcomer.session_id] = participant
         self.peak_participants = max(self.peak_participants, len(self._participants))
@@ -371,6 +376,8 @@ class Room:
         """
         participant = self._participants[user_id]
         participant.said.update(said)
+        participant.stopped |= {name for name, on in said.items() if not on}
+        participant.stopped -= {name for name, on in said.items() if on}
         participant.video_quality = video_quality or participant.video_quality
         state = self._media_state(participant).as_dict()
         stamp = message_id(moment(now), self.total_messages)
@@ -444,6 +451,7 @@ class Room:
         # Who mutes stops sending, so there is nothing to stop here. To stop forwarding on a client's word would
         # silence one that says so little that it never says it is on again.
         lifted = {name: True for name, value in said.items() if value}
+        speaker.stopped -= lifted.keys()
         unmute: list[Effect] = [Unmute(speaker.user_id, lifted)] if lifted else []
         frame = frames.media_state(speaker.user_id, state, stamp, now)
         return [*unmute, *self._tell_all(frame), self._note(stamp, message.type, speaker, now, dict(state))]

@@ -447,6 +447,16 @@ class TestBroadcast:
         state, effects = room.set_media_state("alice", {}, T, video_quality="low")
         assert (state["video_quality"], effects) == ("low", [])
 
+    def test_what_a_moderator_stopped_is_still_told_after_joining_anew(self) -> None:
+        room = room_of("alice")
+        room.set_media_state("alice", {"audio_enabled": False}, T)
+        room.join(newcomer("alice", 2), T)
+        room.track_published(track("alice", "microphone"), T)
+        assert room.sessions()[0].media_state == MediaState()
+        room.receive("alice-2", MediaStateChange(123, audio_enabled=True), T)
+        room.join(newcomer("alice", 3), T)
+        assert room.sessions()[0].media_state == MediaState(audio_enabled=True)
+
     def test_tracks_are_told_to_the_others_once(self) -> None:
         room = room_of("alice", "bob")
         effects = room.track_published(track("alice"), T)
