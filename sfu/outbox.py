@@ -28,6 +28,7 @@ class Outbox:
         self._some = asyncio.Event()
         self._code: int | None = None
         self._sending: asyncio.Task[None] | None = None
+        self._close_begun = False
 
     @property
     def is_closing(self) -> bool:
@@ -63,6 +64,8 @@ class Outbox:
         finally:
             self._sending.cancel()
         if self._sending.cancelled():
+            if self._close_begun:
+                return  # a second close would be an error; the transport ends in any case
             # Cut off. The close frame is for a client that reads again just now; the transport ends in any case.
             await self._close_within(CLOSE_S)
         else:
@@ -76,6 +79,7 @@ class Outbox:
                     self._characters -= len(text)
                     await self._websocket.send_text(text)
                 if self._code is not None:
+                    self._close_begun = True
                     await self._websocket.close(self._code)
                     return
                 self._some.clear()

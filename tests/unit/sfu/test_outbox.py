@@ -16,11 +16,15 @@ class FakeWebSocket:
         self.reading = asyncio.Event()
         self.reading.set()
         self.gone = False
+        self.closed = False
 
     async def send_text(self, text: str) -> None:
         await self._take(text)
 
     async def close(self, code: int) -> None:
+        if self.closed:
+            raise RuntimeError('Cannot call "send" once a close message has been sent.')  # as Starlette does
+        self.closed = True
         await self._take(code)
 
     async def _take(self, item: str | int) -> None:
@@ -94,6 +98,17 @@ async def test_a_close_that_is_not_read_is_not_waited_for(monkeypatch: pytest.Mo
     websocket.reading.clear()
     box = outbox(websocket)
     box.send({"n": 1})
+    box.close(4409)
+    async with asyncio.timeout(5):
+        await box.run()
+    assert websocket.taken == []
+
+
+async def test_a_close_that_is_under_way_is_not_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sfu.outbox.CLOSE_S", 0.01)
+    websocket = FakeWebSocket()
+    websocket.reading.clear()
+    box = outbox(websocket)
     box.close(4409)
     async with asyncio.timeout(5):
         await box.run()
