@@ -83,11 +83,14 @@ _HEALTH = re.compile(r"/(api/v1/(users|meetings|media|ai)/|ws/signaling/)?(healt
 _MANAGEMENT = re.compile(r"/api/v1/(models|nodes|discovery|load-balancer|failover|monitoring)(/.*)?")
 _POLLED = re.compile(r"/api/v1/ai/jobs/[^/]+|/api/v1/ffmpeg/job/[^/]+/status")
 _UPLOAD = re.compile(r"/api/v1/media/uploads?")
-_CLASSES = (
-    (LimitClass.WEBSOCKET, re.compile(r"/ws/signaling(/.*)?")),
-    (LimitClass.AUTH, re.compile(r"/api/v1/auth(/.*)?")),
-    (LimitClass.AI, re.compile(r"/api/v1/(ai|speech|audio|video)(/.*)?|/v1/audio(/.*)?")),
-    (LimitClass.API, re.compile(r"/(api|v1|admin|whip|whep)(/.*)?")),
+_CLASSES = tuple(
+    (kind, re.compile(pattern, re.DOTALL))  # no %0A in a path may take it out of its class
+    for kind, pattern in (
+        (LimitClass.WEBSOCKET, r"/ws/signaling(/.*)?"),
+        (LimitClass.AUTH, r"/api/v1/auth(/.*)?"),
+        (LimitClass.AI, r"/api/v1/(ai|speech|audio|video)(/.*)?|/v1/audio(/.*)?"),
+        (LimitClass.API, r"/(api|v1|admin|whip|whep)(/.*)?"),
+    )
 )
 
 

@@ -162,6 +162,8 @@ def test_without_a_limit_only_revocation_is_asked(redis: fakeredis.FakeRedis) ->
     [
         ("POST", "/api/v1/auth/login", LimitClass.AUTH),
         ("POST", "/api/v1/auth", LimitClass.AUTH),
+        ("POST", "/api/v1/auth/login\n", LimitClass.AUTH),
+        ("GET", "/api/v1/meetings/7\n8", LimitClass.API),
         ("GET", "/api/v1/authors", LimitClass.API),
         ("GET", "/api/v1/csrf-token", LimitClass.API),
         ("GET", "/api/v1/meetings", LimitClass.API),

@@ -19,6 +19,7 @@ from meet.web.errors import PayloadTooLarge, UnsupportedMediaType, answer_to
 
 MOST_DEPTH = 64
 MOST_INTEGER = 2**63 - 1
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -60,8 +61,13 @@ def check_json(body: bytes) -> None:
 
 
 def check_target(scope: Scope) -> None:
-    """Raise `Invalid` for a NUL in the path or the query."""
-    if "\x00" in scope["path"] or b"%00" in scope["query_string"] or b"\x00" in scope["query_string"]:
+    """Raise `Invalid` for a control character in the path, or a NUL in the query.
+
+    A route's pattern lets one line feed pass at the end of a path (`$`), which to all others is another path then.
+    """
+    if _CONTROL.search(scope["path"]):
+        raise Invalid("The URL's path has a control character")
+    if b"%00" in scope["query_string"] or b"\x00" in scope["query_string"]:
         raise Invalid("The URL has a NUL character")
 
 

@@ -115,3 +115,10 @@ async def test_half_a_request_is_none() -> None:
 
     with pytest.raises(ClientDisconnect):
         await read_body({"type": "http", "headers": []}, receive, 100)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/meetings%0A", "/api/v1/meetings/7%0A", "/api/v1/meetings/a%00b"])
+async def test_no_route_sees_a_control_character_in_its_path(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "VALIDATION_ERROR")
+    assert answer.headers["x-ratelimit-remaining"] == "99"
