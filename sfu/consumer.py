@@ -97,11 +97,6 @@ class Consumer:
         """Whether nothing is forwarded until the next key frame (or, of audio, the next packet)."""
         return self._stream is None
 
-    @property
-    def rtt_s(self) -> float | None:
-        """The round trip to the subscriber, in seconds; None until a report told it."""
-        return self._rtt_s
-
     def forward(self, stream: RtpStream, packet: RtpPacket) -> None:
         """A new packet of the track: send it, unless the subscriber must not get it.
 

@@ -77,11 +77,6 @@ class Producer:
         active = self.active
         return round(self._frame_rate.per_second(active.frames, now), 1) if active and self._video else 0.0
 
-    @property
-    def last_arrival(self) -> float:
-        """When the last packet came, monotonic; 0 before the first."""
-        return max((stream.last_arrival for stream in self._streams), default=0.0)
-
     def takes(self, payload_type: int) -> bool:
         """Whether the payload type was negotiated for this track."""
         return payload_type in self._streams.codecs

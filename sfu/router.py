@@ -133,16 +133,6 @@ class Router:
         consumer.close()
         self._forget_if_idle(consumer.peer_id)
 
-    def close_peer(self, peer_id: str, now: float) -> None:
-        """A transport is gone: all that came and went over it ends."""
-        peer = self._peers.get(peer_id)
-        if peer is None:
-            return
-        for consumer in set(peer.consumers.values()):
-            self.close_consumer(consumer, now)
-        for producer in list(peer.producers):
-            self.close_producer(producer.track.track_id, now)
-
     def connected(self, peer_id: str, connected: bool) -> None:
         """A peer's transport sends, or does so no more: call it whenever that changes.
 

@@ -176,7 +176,7 @@ def test_padding_out_of_order_fills_its_number():
 
 def test_what_the_subscriber_did_not_agree_on_is_left_out():
     call = Call("audio", theirs=(OPUS,))
-    call.router.close_peer("a", 0.0)
+    call.router.close_producer("t", 0.0)
     dtmf = RtpCodec("audio/telephone-event", 126, 48000)
     parameters = RtpParameters("0", "audio", (OPUS, dtmf), EXTENSIONS, (Encoding(SSRC),))
     call.router.produce(TrackInfo("t", "alice", "a", "audio", "microphone", parameters), call.publisher, 0.0)
@@ -388,7 +388,9 @@ def test_the_subscribers_reports_tell_loss_jitter_and_round_trip():
     assert (stats.codec, stats.width, stats.packets) == ("vp8", 640, 1)
     unknown = rtcp.ReportBlock(OUT, 0, 3, 1, 900, 12345, 0)
     call.say(rtcp.receiver_report(rtcp.ReceiverReport(9, (unknown,))), now=60.0)
-    assert call.consumer.rtt_s == pytest.approx(0.08), "a report about an SR that we don't know tells no time"
+    assert call.consumer.stats(60.0).rtt_ms == pytest.approx(80), (
+        "a report about an SR that we don't know tells no time"
+    )
 
 
 def test_the_bit_rate_is_that_of_what_was_sent():
