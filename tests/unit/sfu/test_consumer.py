@@ -389,7 +389,7 @@ def test_the_subscribers_reports_tell_loss_jitter_and_round_trip():
     unknown = rtcp.ReportBlock(OUT, 0, 3, 1, 900, 12345, 0)
     call.say(rtcp.receiver_report(rtcp.ReceiverReport(9, (unknown,))), now=60.0)
     assert call.consumer.stats(60.0).rtt_ms == pytest.approx(80), (
-        "a report about an SR that we don't know tells no time"
+        "an SR that we don't know tells no time"
     )
 
 
