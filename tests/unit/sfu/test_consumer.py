@@ -388,9 +388,7 @@ def test_the_subscribers_reports_tell_loss_jitter_and_round_trip():
     assert (stats.codec, stats.width, stats.packets) == ("vp8", 640, 1)
     unknown = rtcp.ReportBlock(OUT, 0, 3, 1, 900, 12345, 0)
     call.say(rtcp.receiver_report(rtcp.ReceiverReport(9, (unknown,))), now=60.0)
-    assert call.consumer.stats(60.0).rtt_ms == pytest.approx(80), (
-        "an SR that we don't know tells no time"
-    )
+    assert call.consumer.stats(60.0).rtt_ms == pytest.approx(80), "an SR that we don't know tells no time"
 
 
 def test_the_bit_rate_is_that_of_what_was_sent():
