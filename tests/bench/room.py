@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,14 +29,15 @@ class Member:
     socket: ClientConnection = field(init=False)
 
     def __post_init__(self) -> None:
-        self.peer = Peer(self.certificate)
-        self.socket = connect(f"{self.url}?token={self.token}&room={self.room_id}", max_size=None)
+        self._open = ExitStack()
+        self.peer = self._open.enter_context(closing(Peer(self.certificate)))
+        dialled = connect(f"{self.url}?token={self.token}&room={self.room_id}", max_size=None)
+        self.socket = self._open.enter_context(dialled)
         self.send(type="join")
         self.wait("joined")
 
     def close(self) -> None:
-        self.socket.close()
-        self.peer.close()
+        self._open.close()
 
     def send(self, **frame: Any) -> None:
         self.socket.send(json.dumps({"room_id": self.room_id, **frame}))
