@@ -1,7 +1,7 @@
 """Writes records to the store in the background: nobody on the way of a frame ever waits for DynamoDB.
 
 What waits is kept by its key, so that a session which changes ten times in a second is written once, as it is last.
-While DynamoDB is away records wait, up to a bound; what comes beyond it is dropped and counted.
+While DynamoDB is away records wait, up to a bound in number and in size; what comes beyond it is dropped and counted.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ Sink = Callable[[list[Any]], None]
 """Puts records of one type into the store; blocks. `Unavailable` where it should be tried again."""
 
 CAPACITY = 20_000
+MOST_CHARACTERS = 64_000_000
+"""Of messages that wait: a relayed SDP may have 64 KB, and 20 000 of those would be more than a process has."""
 BATCH = 200
 LINGER_S = 0.05
 """How long a first record waits for others to go with it."""
@@ -35,9 +37,17 @@ MOST_RETRY_S = 15.0
 class Writer:
     """A bounded set of records, and a thread of its own that writes them."""
 
-    def __init__(self, sinks: Mapping[type[Record], Sink], *, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self,
+        sinks: Mapping[type[Record], Sink],
+        *,
+        capacity: int = CAPACITY,
+        most_characters: int = MOST_CHARACTERS,
+    ) -> None:
         self._sinks = sinks
         self._capacity = capacity
+        self._most_characters = most_characters
+        self._characters = 0
         self._waiting: dict[object, Record] = {}
         self._some = asyncio.Event()
         self._under_way: asyncio.Task[bool] | None = None
@@ -52,9 +62,12 @@ class Writer:
     def put(self, record: Record) -> None:
         """Have a record written soon, in place of an older one of the same key. Never blocks, never raises."""
         key = _key(record)
-        if key not in self._waiting and len(self._waiting) >= self._capacity:
+        full = len(self._waiting) >= self._capacity or self._characters >= self._most_characters
+        older = self._waiting.get(key)
+        if older is None and full:
             self.dropped += 1
             return
+        self._characters += _characters(record) - _characters(older)
         self._waiting[key] = record
         self._some.set()
 
@@ -94,8 +107,9 @@ class Writer:
     async def _write_batch(self) -> bool:
         """Write the oldest records; False where the store is away and they wait again."""
         batch = dict(islice(self._waiting.items(), BATCH))
-        for key in batch:
+        for key, record in batch.items():
             del self._waiting[key]
+            self._characters -= _characters(record)
         done = False
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._write, list(batch.values()))
@@ -104,7 +118,9 @@ class Writer:
             log.warning("the store is away: %s", error)
         finally:
             if not done:
-                self._waiting = {**batch, **self._waiting}  # what came meanwhile is newer
+                again = {key: record for key, record in batch.items() if key not in self._waiting}  # else it is newer
+                self._characters += sum(map(_characters, again.values()))
+                self._waiting = again | self._waiting
             if not self._waiting:
                 self._some.clear()
         return done
@@ -143,3 +159,15 @@ def _key(record: Record) -> object:
             return message_id
         case RoomRecord(meeting_number=number, created_at=created_at):
             return number, created_at
+
+
+def _characters(record: Record | None) -> int:
+    return _length(record.payload) if isinstance(record, Message) else 0
+
+
+def _length(value: Any) -> int:
+    """The characters of all strings in a payload, which is as shallow as a frame."""
+    if isinstance(value, str):
+        return len(value)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return sum(_length(each) for each in inner)

@@ -103,6 +103,19 @@ async def test_what_is_too_much_is_dropped_and_counted(store: Store) -> None:
     assert [m.payload["message"] for m in store.written] == ["newer", "hi", "hi"]
 
 
+async def test_messages_are_bounded_in_size_too(store: Store) -> None:
+    writer = writer_of(store, most_characters=10)
+    writer.put(message(0, "x" * 10))
+    writer.put(message(1))
+    assert (len(writer), writer.dropped) == (1, 1)
+    writer.put(message(0, "short"))
+    writer.put(message(2))
+    assert (len(writer), writer.dropped) == (2, 1)
+    await writer.close(timeout_s=5)
+    writer.put(message(3, "room again"))
+    assert (len(writer), writer.dropped) == (1, 1)
+
+
 async def test_while_the_store_is_away_records_wait(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sfu.writer.FIRST_RETRY_S", 0.01)
     writer = writer_of(store)
