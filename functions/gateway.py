@@ -35,6 +35,7 @@ from meet.clock import new_id
 from meet.config import settings
 from meet.errors import MeetError, NotFound
 from meet.ratelimit import limits_from, unspent_headers
+from meet.tokens import signing_secret
 from meet.web.app import close_thread_loop
 from meet.web.body import read_body
 from meet.web.errors import CODES, UNEXPECTED, error_answer
@@ -376,6 +377,7 @@ def main() -> None:
     """Serve the functions on loopback until SIGTERM or SIGINT."""
     logs.start(settings().log_level, "%(message)s")
     limits_from(settings())  # a wrong table stops the start, not every request
+    signing_secret()  # and so does one that is missing
     uvicorn.run(
         Gateway(),
         host="127.0.0.1",

@@ -19,7 +19,7 @@ from meet.domain.message import Message
 from meet.domain.room import RoomRecord
 from meet.domain.session import Session
 from meet.store import meetings, messages, rooms, sessions
-from meet.tokens import SECRET_BYTES
+from meet.tokens import signing_secret
 from sfu.app import create_app
 from sfu.endpoint import Endpoint, announced_addresses
 from sfu.media import MediaEvent, RoomMedia
@@ -52,7 +52,10 @@ class _Server(uvicorn.Server):
 
 async def serve(chosen: Settings, stop_asked: asyncio.Event) -> None:
     """Run a media process until it is asked to stop, then drain it. `Refused` where it can't start."""
-    check_secret(chosen)
+    try:
+        signing_secret()
+    except RuntimeError as error:
+        raise Refused(str(error)) from None
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(STORE_THREADS, "store"))
     endpoint = await open_endpoint(chosen)
     with contextlib.closing(endpoint), contextlib.closing(listen(chosen)) as listener:
@@ -90,14 +93,6 @@ async def serve(chosen: Settings, stop_asked: asyncio.Event) -> None:
             await redis.aclose()
         if isinstance(ended, Exception):
             raise ended
-
-
-def check_secret(chosen: Settings) -> None:
-    """`Refused` where tokens could not be read."""
-    if len(chosen.jwt_secret.get_secret_value().encode()) < SECRET_BYTES:
-        raise Refused(
-            f"MEET_JWT_SECRET is missing or too short: it needs {SECRET_BYTES} bytes of random text or more."
-        )
 
 
 async def open_endpoint(chosen: Settings) -> Endpoint:

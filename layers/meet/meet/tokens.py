@@ -113,10 +113,13 @@ def check_csrf(header: str | None, cookie: str | None) -> None:
         raise refused from None
 
 
-def _secret() -> str:
+def signing_secret() -> str:
+    """What tokens are signed with; RuntimeError with the cure where it is missing or too short to be one."""
     secret = settings().jwt_secret.get_secret_value()
     if len(secret.encode()) < SECRET_BYTES:
-        raise RuntimeError(f"MEET_JWT_SECRET must be at least {SECRET_BYTES} bytes of random text")
+        raise RuntimeError(
+            f"MEET_JWT_SECRET is missing or too short: it needs {SECRET_BYTES} bytes of random text or more."
+        )
     return secret
 
 
@@ -124,7 +127,7 @@ def _issue(audience: Audience, lifetime_s: int, now: datetime | None, **claims: 
     issued_at = (now or utcnow()).replace(microsecond=0)
     expires_at = issued_at + timedelta(seconds=lifetime_s)
     payload = {"iss": ISSUER, "aud": audience, "iat": issued_at, "exp": expires_at, "jti": new_id(), **claims}
-    return jwt.encode(payload, _secret(), algorithm=ALGORITHMS[0]), expires_at
+    return jwt.encode(payload, signing_secret(), algorithm=ALGORITHMS[0]), expires_at
 
 
 def _read(token: str, audiences: Sequence[Audience], required: Sequence[str]) -> dict[str, Any]:
@@ -133,7 +136,7 @@ def _read(token: str, audiences: Sequence[Audience], required: Sequence[str]) ->
         # It bounds nothing (RFC 7519 section 4.1.6): a clock that is a second ahead must not refuse a fresh token.
         "verify_iat": False,
     }
-    secret = _secret()
+    secret = signing_secret()
     try:
         payload: dict[str, Any] = jwt.decode(
             token, secret, algorithms=ALGORITHMS, issuer=ISSUER, audience=audiences, options=options

@@ -147,7 +147,7 @@ def test_another_secret_signs_nothing_here(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_weak_secret_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEET_JWT_SECRET", "short")
     settings.cache_clear()
-    with pytest.raises(RuntimeError, match="MEET_JWT_SECRET must be at least 32 bytes"):
+    with pytest.raises(RuntimeError, match="MEET_JWT_SECRET is missing or too short: it needs 32 bytes"):
         access()
 
 
