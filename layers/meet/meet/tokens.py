@@ -148,12 +148,15 @@ def _read(token: str, audiences: Sequence[Audience], required: Sequence[str]) ->
 
 def _read_claims(token: str, audiences: Sequence[Audience]) -> tuple[Claims, Audience]:
     payload = _read(token, audiences, _SIGNED_IN)
-    claims = Claims(
-        user_id=payload["sub"],
-        username=payload["name"],
-        role=Role(payload["role"]),
-        token_id=payload["jti"],
-        family_id=payload["fam"],
-        expires_at=datetime.fromtimestamp(payload["exp"], UTC),
-    )
+    try:
+        claims = Claims(
+            user_id=payload["sub"],
+            username=payload["name"],
+            role=Role(payload["role"]),
+            token_id=payload["jti"],
+            family_id=payload["fam"],
+            expires_at=datetime.fromtimestamp(payload["exp"], UTC),
+        )
+    except (ValueError, OverflowError):  # a role or a date that another version, or another system, signed
+        raise InvalidToken from None
     return claims, payload["aud"]

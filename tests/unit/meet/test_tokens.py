@@ -98,6 +98,12 @@ def test_a_token_lacking_something_is_refused(changes: dict[str, object]) -> Non
         tokens.read_access(forged(**changes))
 
 
+@pytest.mark.parametrize("changes", [{"role": "owner"}, {"exp": 10**15}])
+def test_a_token_saying_what_nobody_here_says_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(InvalidToken):
+        tokens.read_access(forged(**changes))
+
+
 def test_only_our_algorithm_is_accepted() -> None:
     payload = jwt.decode(access(), options={"verify_signature": False})
     with pytest.raises(InvalidToken):
