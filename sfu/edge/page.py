@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from meet.errors import NotFound
+from meet.web.observability import request_id_of
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 """For files whose names carry a hash of what is in them (RFC 8246)."""
@@ -51,6 +53,7 @@ class Page:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await self._find(scope)
         response.headers.update(self._headers)
+        response.headers["X-Request-Id"] = request_id_of(Headers(scope=scope))
         await response(scope, receive, send)
 
     async def _find(self, scope: Scope) -> Response:

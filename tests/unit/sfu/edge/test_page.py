@@ -40,6 +40,12 @@ async def test_hashed_files_are_kept_for_good(client: httpx.AsyncClient) -> None
     assert (again.status_code, again.content) == (304, b"")
 
 
+async def test_every_answer_names_its_request(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/")).headers["x-request-id"]
+    named = await client.get("/assets/index-abc.js", headers={"X-Request-Id": "load-7"})
+    assert named.headers["x-request-id"] == "load-7"
+
+
 @pytest.mark.parametrize(
     "path", ["/assets/none.js", "/assets/%2e%2e/secret", "/assets/%2e%2e/%2e%2e/secret", "/assets/"]
 )
