@@ -11,15 +11,14 @@ from typing import Any
 import httpx
 import pytest
 from fakeredis import FakeRedis, FakeServer
-from moto import mock_aws
 from redis import Redis
 
 from meet import presence, tokens
 from meet.config import settings
 from meet.control import Command, Reply
 from meet.presence import NodeSnapshot, RoomSnapshot
-from meet.store import base
 from meet.web import redis as web_redis
+from tests.unit.tables import empty_tables
 
 Headers = dict[str, str]
 
@@ -34,11 +33,10 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
     monkeypatch.setenv("MEET_PUBLIC_BASE_URL", "https://meet.example.org")
     server = FakeServer()
     monkeypatch.setattr(web_redis, "_client", lambda _timeout_s: FakeRedis(server=server))
-    caches = [settings, base._connect, web_redis.redis, web_redis.patient_redis]
+    caches = [settings, web_redis.redis, web_redis.patient_redis]
     for cache in caches:
         cache.cache_clear()
-    with mock_aws():
-        base.create_tables()
+    with empty_tables():
         yield server
     for cache in caches:
         cache.cache_clear()

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from moto import mock_aws
 
 from meet.config import settings
-from meet.store import base
+from tests.unit.tables import empty_tables
 
 
 @pytest.fixture
@@ -15,9 +14,6 @@ def tables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("MEET_AWS_ENDPOINT_URL", "")
     monkeypatch.setenv("MEET_TABLE_PREFIX", "unit-")
     settings.cache_clear()
-    base._connect.cache_clear()
-    with mock_aws():
-        base.create_tables()
+    with empty_tables():
         yield
     settings.cache_clear()
-    base._connect.cache_clear()

@@ -6,14 +6,13 @@ from datetime import timedelta
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI, Response
-from moto import mock_aws
 
 from meet.clock import utcnow
 from meet.errors import Unavailable
-from meet.store import base
 from meet.store.idempotency import _Row, claim
 from meet.web import idempotency
 from meet.web.app import create_app
+from tests.unit.tables import empty_tables
 
 MEETINGS = "/api/v1/meetings"
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
@@ -22,11 +21,8 @@ KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
 @pytest.fixture(autouse=True)
 def tables(environment: pytest.MonkeyPatch) -> Iterator[None]:
     environment.setenv("MEET_AWS_ENDPOINT_URL", "")
-    base._connect.cache_clear()
-    with mock_aws():
-        base._create(_Row)
+    with empty_tables():
         yield
-    base._connect.cache_clear()
 
 
 async def test_the_same_request_runs_once(client: httpx.AsyncClient, ran: list[str]) -> None:
