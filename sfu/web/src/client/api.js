@@ -19,12 +19,14 @@ export class ApiError extends Error {
   }
 }
 
-export class Api {
+/** Event: `expired` (the server does not renew the sign-in any more; whoever calls gets the 401 as well). */
+export class Api extends EventTarget {
   #token = null;
   #renewing = null;
 
   /** @param {{baseUrl?: string, fetch?: typeof fetch}} [options] */
   constructor({ baseUrl = '', fetch: fetcher = globalThis.fetch.bind(globalThis) } = {}) {
+    super();
     this.baseUrl = baseUrl;
     this.fetch = fetcher;
   }
@@ -48,9 +50,14 @@ export class Api {
     // one at a time in all tabs: a refresh token that is used twice ends the sign-in (it may have been stolen)
     const alone = globalThis.navigator?.locks;
     const renew = () => this.#renewOnce();
-    this.#renewing ??= (alone ? alone.request('meet-renew', renew) : renew()).finally(() => {
-      this.#renewing = null;
-    });
+    this.#renewing ??= (alone ? alone.request('meet-renew', renew) : renew())
+      .catch((error) => {
+        if (error.status === 401) this.dispatchEvent(new CustomEvent('expired'));
+        throw error;
+      })
+      .finally(() => {
+        this.#renewing = null;
+      });
     return this.#renewing;
   }
 

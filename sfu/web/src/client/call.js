@@ -4,7 +4,7 @@
  * Two connections (the client offers what it publishes, the SFU offers what can be watched), so offers never cross.
  *
  * Events: `change` (anything below changed), `chat` (a message), `muted` ({source}: somebody else switched that off),
- * `ended` ({reason, message}).
+ * `refused` ({source, message}: the server does not take that track; it is not published), `ended` ({reason, message}).
  */
 
 import { Signaling } from './signaling.js';
@@ -27,6 +27,12 @@ const ENCODINGS = {
   microphone: [{}],
 };
 
+const remove = (list, item) => {
+  const at = list.indexOf(item);
+  if (at >= 0) list.splice(at, 1);
+  return at >= 0;
+};
+
 export class Call extends EventTarget {
   #signaling;
   #publish = null;
@@ -36,6 +42,9 @@ export class Call extends EventTarget {
   #tracks = new Map();
   #offering = false;
   #offerAgain = false;
+  #proposed = [];
+  #unusable = false;
+  #unechoed = [];
   #subscribing = Promise.resolve();
   #poll = null;
   #broken = null;
@@ -47,6 +56,8 @@ export class Call extends EventTarget {
   /** `connecting`, `joined`, `lost` (coming back) or `ended`. */
   state = 'connecting';
   userId = null;
+  /** Messages that may not have arrived: the connection was lost before they came back. `sendAgain` or `forget` one. */
+  unsent = [];
 
   /**
    * @param {object} options as of `Signaling`, and:
@@ -58,7 +69,7 @@ export class Call extends EventTarget {
     this.#signaling = signaling ?? new Signaling(options);
     this.#signaling.addEventListener('joined', ({ detail }) => this.#joined(detail));
     this.#signaling.addEventListener('frame', ({ detail }) => this.#frame(detail));
-    this.#signaling.addEventListener('lost', () => this.#set('lost'));
+    this.#signaling.addEventListener('lost', () => this.#lost());
     this.#signaling.addEventListener('ended', ({ detail }) => this.#ended(detail));
   }
 
@@ -70,8 +81,24 @@ export class Call extends EventTarget {
     this.#signaling.leave();
   }
 
+  /** Write to everybody, oneself too; false where there is no connection to take it now. */
   chat(message) {
-    return this.#signaling.send('chat', { message });
+    if (!this.#signaling.send('chat', { message })) return false;
+    this.#unechoed.push(message);
+    return true;
+  }
+
+  /** Send one of `unsent` again; false as of `chat`. */
+  sendAgain(message) {
+    if (!this.chat(message)) return false;
+    this.forget(message);
+    return true;
+  }
+
+  /** Take one out of `unsent`. */
+  forget(message) {
+    remove(this.unsent, message);
+    this.#changed();
   }
 
   /** The local track of a source (`microphone`, `camera`, `screen`), or null. */
@@ -92,7 +119,7 @@ export class Call extends EventTarget {
     const sender = this.#senders.get(source);
     if (sender) {
       // a paused camera keeps its place: no new negotiation for somebody who mutes and speaks again
-      await sender.replaceTrack(track).catch(() => {});
+      await this.#step(this.#publish, () => sender.replaceTrack(track));
     } else if (track && this.#publish) {
       this.#add(source, track);
       await this.#offer();
@@ -132,9 +159,10 @@ export class Call extends EventTarget {
       'user-joined': () => this.#met(frame.user_id, frame.user_info ?? {}),
       'user-left': () => this.participants.delete(frame.user_id),
       'media-state': () => (frame.user_id === this.userId ? this.#echoed(frame) : this.#state(frame)),
-      chat: () => this.dispatchEvent(new CustomEvent('chat', { detail: this.#message(frame) })),
+      chat: () => this.#said(frame),
       offer: () => this.#watched(frame),
       answer: () => this.#answered(frame),
+      error: () => this.#refused(frame),
     }[frame.type];
     if (!handler) return;
     handler();
@@ -157,10 +185,21 @@ export class Call extends EventTarget {
     if (person) Object.assign(person, { audio, video, screen });
   }
 
-  #message(frame) {
-    const own = frame.user_id === this.userId;
-    const name = own ? 'You' : (this.participants.get(frame.user_id)?.username ?? 'Somebody');
-    return { id: frame.message_id, userId: frame.user_id, own, name, text: frame.message, at: frame.timestamp };
+  #said({ user_id: userId, username, message: text, message_id: id, timestamp: at }) {
+    const own = userId === this.userId;
+    if (own && !remove(this.#unechoed, text)) remove(this.unsent, text);
+    const name = own ? 'You' : (this.participants.get(userId)?.username ?? username ?? 'Somebody');
+    this.dispatchEvent(new CustomEvent('chat', { detail: { id, userId, own, name, text, at } }));
+  }
+
+  #refused({ request_type: type, message }) {
+    if (type === 'offer') this.#offerRefused(message);
+    if (type === 'chat' && this.#unechoed.length) this.unsent.push(this.#unechoed.shift());
+  }
+
+  #lost() {
+    this.unsent.push(...this.#unechoed.splice(0));
+    this.#set('lost');
   }
 
   #announce() {
@@ -215,7 +254,7 @@ export class Call extends EventTarget {
     this.#senders.clear();
     this.#tracks.clear();
     this.#heard.clear();
-    this.#offering = this.#offerAgain = false;
+    this.#offering = this.#offerAgain = this.#unusable = false;
     this.#subscribing = Promise.resolve();
     for (const person of this.participants.values()) person.media = {};
   }
@@ -229,9 +268,9 @@ export class Call extends EventTarget {
   /** A connection that failed is not mended piecemeal: joining anew gives two fresh ones. */
   #watchConnection(pc) {
     if (pc !== this.#publish && pc !== this.#subscribe) return;
-    const broken = [this.#publish, this.#subscribe].some(({ connectionState }) =>
-      ['disconnected', 'failed'].includes(connectionState),
-    );
+    const broken =
+      this.#unusable ||
+      [this.#publish, this.#subscribe].some(({ connectionState }) => ['disconnected', 'failed'].includes(connectionState));
     if (!broken) {
       clearTimeout(this.#broken);
       this.#broken = null;
@@ -241,6 +280,17 @@ export class Call extends EventTarget {
         if (this.state === 'joined') this.#signaling.rejoin();
         else this.#watchConnection(pc);
       }, BROKEN_MS);
+    }
+  }
+
+  /** A step on a connection. Where it fails, the connection is of no use any more; a closed one is nobody's concern. */
+  async #step(pc, work) {
+    try {
+      await work();
+    } catch {
+      if (pc !== this.#publish && pc !== this.#subscribe) return;
+      this.#unusable = true;
+      this.#watchConnection(pc);
     }
   }
 
@@ -261,47 +311,85 @@ export class Call extends EventTarget {
     }
     this.#offering = true;
     const pc = this.#publish;
-    await pc.setLocalDescription();
-    if (pc !== this.#publish) return;
-    const sources = {};
-    for (const [source, sender] of this.#senders) {
-      const transceiver = pc.getTransceivers().find((each) => each.sender === sender);
-      if (transceiver?.mid) sources[transceiver.mid] = source;
-    }
-    this.#signaling.send('offer', { pc: 'publish', target_user_id: 'sfu', sdp: pc.localDescription.toJSON(), sources });
+    await this.#step(pc, async () => {
+      await pc.setLocalDescription();
+      if (pc !== this.#publish) return;
+      const sources = {};
+      this.#proposed = [];
+      for (const [source, { mid, currentDirection }] of this.#published()) {
+        if (!mid) continue;
+        sources[mid] = source;
+        if (!currentDirection) this.#proposed.push(source);
+      }
+      const sdp = pc.localDescription.toJSON();
+      this.#signaling.send('offer', { pc: 'publish', target_user_id: 'sfu', sdp, sources });
+    });
   }
 
-  /** An offer whose answer went down with the socket is made again. */
+  /** [source, transceiver] of all that is published. */
+  #published() {
+    const transceivers = this.#publish.getTransceivers();
+    return [...this.#senders].map(([source, sender]) => [source, transceivers.find((each) => each.sender === sender)]);
+  }
+
+  /** An offer whose answer went down with the socket is made again; one that is still being made will be sent. */
   #offerLost() {
+    if (this.#publish.signalingState !== 'have-local-offer') return;
     this.#offering = false;
-    if (this.#offerAgain || this.#publish.signalingState === 'have-local-offer') this.#offer();
+    this.#offer();
   }
 
-  async #answered({ pc: which, from_user_id: from, sdp }) {
+  #answered({ pc: which, from_user_id: from, sdp }) {
     const pc = this.#publish;
     if (from !== 'sfu' || which !== 'publish' || pc?.signalingState !== 'have-local-offer') return;
-    await pc.setRemoteDescription(sdp);
-    if (pc !== this.#publish) return;
+    this.#step(pc, async () => {
+      await pc.setRemoteDescription(sdp);
+      if (pc === this.#publish) this.#offered();
+    });
+  }
+
+  /** The server does not take an offer: what it would have added is given up, what was published goes on. */
+  #offerRefused(message) {
+    const pc = this.#publish;
+    if (pc?.signalingState !== 'have-local-offer') return;
+    this.#step(pc, async () => {
+      await pc.setLocalDescription({ type: 'rollback' });
+      if (pc !== this.#publish) return;
+      for (const [source, transceiver] of this.#published()) {
+        if (!this.#proposed.includes(source)) continue;
+        transceiver.stop();
+        this.#senders.delete(source);
+        this.#local.delete(source);
+        this.dispatchEvent(new CustomEvent('refused', { detail: { source, message } }));
+      }
+      this.#announce();
+      this.#changed();
+      this.#offered();
+    });
+  }
+
+  #offered() {
     this.#offering = false;
-    if (this.#offerAgain) {
-      this.#offerAgain = false;
-      await this.#offer();
-    }
+    if (!this.#offerAgain) return;
+    this.#offerAgain = false;
+    this.#offer();
   }
 
   #watched({ from_user_id: from, sdp, tracks = [] }) {
     if (from !== 'sfu') return;
     const pc = this.#subscribe;
-    // one after the other: an offer that arrives while the last is being answered waits for it
-    this.#subscribing = this.#subscribing.then(async () => {
+    const watch = async () => {
       if (pc !== this.#subscribe) return;
       this.#tracks = new Map(tracks.map((track) => [track.mid, track]));
       await pc.setRemoteDescription(sdp);
       await pc.setLocalDescription();
+      if (pc !== this.#subscribe) return;
       this.#signaling.send('answer', { pc: 'subscribe', target_user_id: 'sfu', sdp: pc.localDescription.toJSON() });
       this.#attach();
       this.#changed();
-    });
+    };
+    // one after the other: an offer that arrives while the last is being answered waits for it
+    this.#subscribing = this.#subscribing.then(() => this.#step(pc, watch));
   }
 
   #received(transceiver, track) {

@@ -11,12 +11,17 @@ const BACKOFF_MS = [250, 500, 1000, 2000, 4000];
 /** The server pings every 30 s and gives up after 90 s; so does this side, in case the network went away silently. */
 const SILENCE_MS = 75_000;
 
-const ENDED = {
-  4401: 'Your sign-in is no longer valid.',
-  4409: 'You joined this meeting from another window or device.',
-  4410: 'The meeting has ended.',
+/** Close codes that end the call: the reason, where no `kicked` said one. */
+const ENDED = { 4401: 'unauthorized', 4409: 'replaced', 4410: 'meeting-ended' };
+const MESSAGES = {
+  left: 'You left the meeting.',
+  unauthorized: 'Your sign-in is no longer valid.',
+  replaced: 'You joined this meeting from another window or device.',
+  removed: 'You were removed from the meeting.',
 };
-const FATAL_ERRORS = new Set(['INVALID_ROOM', 'ROOM_FULL', 'MEETING_ENDED']);
+const MEETING_OVER = 'The meeting has ended.';
+/** After these the server closes, and its close code says whether to come again. */
+const CLOSING_ERRORS = new Set(['UNAUTHORIZED', 'SERVICE_UNAVAILABLE', 'RATE_LIMIT_EXCEEDED']);
 
 export class Signaling extends EventTarget {
   #socket = null;
@@ -25,7 +30,7 @@ export class Signaling extends EventTarget {
   #timer = null;
   #silence = null;
   #state = 'new';
-  #ending = null;
+  #kicked = null;
 
   /**
    * @param {object} options
@@ -62,13 +67,17 @@ export class Signaling extends EventTarget {
   /** Join as a new session on the open socket: the media connections of the old one are gone. */
   rejoin() {
     this.#session = null;
-    if (this.#state === 'joined') this.#enter();
+    if (this.#state !== 'joined') return;
+    // nothing is sent before `joined`: an offer of the old connections would be answered on the new ones
+    this.#state = 'connecting';
+    this.#emit('lost');
+    this.#enter();
   }
 
   /** Leave the room and close; the server answers `left`. */
   leave() {
-    this.send('leave');
-    this.#end('left', 'You left the meeting.');
+    this.#write({ type: 'leave', room_id: this.roomId });
+    this.#end('left');
   }
 
   async #connect() {
@@ -77,7 +86,7 @@ export class Signaling extends EventTarget {
     try {
       token = await this.ticket();
     } catch (error) {
-      if (error.status === 401) this.#end('unauthorized', ENDED[4401]);
+      if (error.status === 401) this.#end('unauthorized');
       else this.#retry((error.retryAfter ?? 0) * 1000);
       return;
     }
@@ -85,6 +94,7 @@ export class Signaling extends EventTarget {
     const room = encodeURIComponent(this.roomId);
     const socket = new this.Socket(`${this.url}?token=${encodeURIComponent(token)}&room=${room}`);
     this.#socket = socket;
+    this.#listen();
     socket.onopen = () => this.#enter();
     socket.onmessage = ({ data }) => this.#receive(socket, JSON.parse(data));
     socket.onclose = ({ code }) => this.#closed(socket, code);
@@ -107,29 +117,33 @@ export class Signaling extends EventTarget {
       this.#state = 'joined';
       this.#emit('joined', frame);
     } else if (frame.type === 'kicked') {
-      this.#ending = { reason: frame.reason };
-    } else if (frame.type === 'error' && this.#state !== 'joined') {
+      this.#kicked = frame.reason;
+    } else if (frame.type === 'error' && this.#state !== 'joined' && !this.#isLate(frame)) {
       this.#refused(frame);
     } else {
       this.#emit('frame', frame);
     }
   }
 
+  /** Whether an error answers what was sent before a rejoin. */
+  #isLate({ request_type: type }) {
+    return type !== undefined && type !== 'join' && type !== 'resume';
+  }
+
   #refused(frame) {
     if (frame.code === 'SESSION_NOT_FOUND') {
       this.#session = null;
       this.#enter();
-    } else if (FATAL_ERRORS.has(frame.code)) {
+    } else if (!CLOSING_ERRORS.has(frame.code)) {
       this.#end(frame.code, frame.message);
-    } else {
-      this.#ending = { reason: frame.code, message: frame.message };
     }
   }
 
   #closed(socket, code) {
     if (socket !== this.#socket || this.#state === 'ended') return;
     this.#socket = null;
-    if (ENDED[code]) this.#end(this.#ending?.reason ?? String(code), ENDED[code]);
+    const reason = this.#kicked ?? ENDED[code];
+    if (reason) this.#end(reason);
     else this.#retry(0);
   }
 
@@ -159,7 +173,7 @@ export class Signaling extends EventTarget {
     return true;
   }
 
-  #end(reason, message) {
+  #end(reason, message = MESSAGES[reason] ?? MEETING_OVER) {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
     clearTimeout(this.#timer);

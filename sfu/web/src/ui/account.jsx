@@ -1,11 +1,12 @@
 import { useState } from 'preact/hooks';
-import { useAttempt } from './hooks.js';
+import { useAttempt, useScreen } from './hooks.js';
 import { apiProblem } from './words.js';
 
 /** Sign in, or sign up and be signed in. */
-export function Account({ api, invited, onSignedIn }) {
+export function Account({ api, invited, expired, onSignedIn }) {
   const [fresh, setFresh] = useState(false);
   const [busy, problem, run] = useAttempt(apiProblem);
+  const first = useScreen(fresh ? 'Sign up' : 'Sign in', fresh);
 
   const submit = async (event) => {
     event.preventDefault();
@@ -22,10 +23,15 @@ export function Account({ api, invited, onSignedIn }) {
       <Brand />
       <h1>{fresh ? 'Create your account' : 'Sign in'}</h1>
       {invited && <p class="hint">You were invited to a meeting. {fresh ? 'Sign up' : 'Sign in'} to join it.</p>}
+      {expired && (
+        <p class="hint" role="status">
+          Your sign-in has ended. Sign in again to go on.
+        </p>
+      )}
       <form onSubmit={submit}>
         <label>
           Username
-          <input name="username" autocomplete="username" required minLength={3} maxLength={64} autofocus />
+          <input name="username" ref={first} autocomplete="username" required minLength={3} maxLength={64} />
         </label>
         {fresh && (
           <label>
@@ -49,7 +55,7 @@ export function Account({ api, invited, onSignedIn }) {
             {problem}
           </p>
         )}
-        <button class="primary" disabled={busy}>
+        <button class="primary" aria-disabled={busy}>
           {fresh ? 'Sign up' : 'Sign in'}
         </button>
       </form>

@@ -23,14 +23,13 @@ function Icon({ name, crossed }) {
   );
 }
 
-/** A device's button: says what a press will do; `aria-pressed` says what is now. */
+/** A device's button: its label says what a press will do, and by that what is now. */
 export function Control({ source, on, onToggle }) {
   const label = WORDS[source][on ? 0 : 1];
   return (
     <button
       class={`control ${on ? 'on' : 'off'}`}
       data-source={source}
-      aria-pressed={on}
       aria-keyshortcuts={KEYS[source]}
       title={`${label} (${KEYS[source]})`}
       onClick={() => onToggle(source)}
@@ -42,15 +41,23 @@ export function Control({ source, on, onToggle }) {
 }
 
 /** The bar under the grid. */
-export function Controls({ tracks, chatOpen, unread, onToggle, onChat, onLeave }) {
+export function Controls({ tracks, chatOpen, chatButton, unread, onToggle, onChat, onLeave }) {
   return (
-    <div class="controls" role="toolbar" aria-label="Call controls">
+    <div class="controls" role="group" aria-label="Call controls">
       <Control source="microphone" on={Boolean(tracks.microphone?.enabled)} onToggle={onToggle} />
       <Control source="camera" on={Boolean(tracks.camera)} onToggle={onToggle} />
       {navigator.mediaDevices?.getDisplayMedia && (
         <Control source="screen" on={Boolean(tracks.screen)} onToggle={onToggle} />
       )}
-      <button class="control" aria-expanded={chatOpen} aria-controls="chat" aria-keyshortcuts="C" title="Chat (C)" onClick={onChat}>
+      <button
+        class="control"
+        ref={chatButton}
+        aria-expanded={chatOpen}
+        aria-controls={chatOpen ? 'chat' : undefined}
+        aria-keyshortcuts="C"
+        title="Chat (C)"
+        onClick={onChat}
+      >
         <Icon name="chat" />
         <span>Chat{unread ? ` (${unread})` : ''}</span>
       </button>

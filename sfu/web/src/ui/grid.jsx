@@ -3,6 +3,7 @@ import { Sound, Tile } from './tile.jsx';
 
 const RATIO = 16 / 9;
 const GAP = 8;
+const MIN_TILE = 80;
 
 /** The number of columns that gives `count` tiles of 16:9 the most room in `width` × `height`. */
 export function columnsFor(count, width, height) {
@@ -59,9 +60,10 @@ export function Grid({ call, user, tracks }) {
     });
 
   const { columns, tile } = columnsFor(tiles.length, width, height);
-  const tileWidth = Math.max(80, Math.floor(tile));
+  const tileWidth = Math.max(MIN_TILE, Math.floor(tile));
+  const scrolls = tile > 0 && tile < MIN_TILE; // by keyboard too, so it takes the focus
   return (
-    <div class="stage" ref={element}>
+    <div class="stage" ref={element} {...(scrolls && { role: 'region', 'aria-label': 'Everybody', tabIndex: 0 })}>
       <ul
         class="grid"
         aria-label="Participants"

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import { Brand } from './account.jsx';
-import { useAttempt } from './hooks.js';
+import { useAttempt, useScreen } from './hooks.js';
 import { apiProblem } from './words.js';
 
 const LINK = /\/meetings\/([^/?#]+)/;
@@ -8,13 +8,18 @@ const LINK = /\/meetings\/([^/?#]+)/;
 /** Create a meeting, join one by its link or number, or go back to one of yours. */
 export function Home({ api, user, onOpen, onSignOut }) {
   const [meetings, setMeetings] = useState(null);
+  const [listProblem, setListProblem] = useState(null);
+  const first = useScreen('Meetings');
   const [creating, createProblem, create] = useAttempt(apiProblem);
   const [joining, joinProblem, join] = useAttempt(apiProblem);
 
   useEffect(() => {
     api.meetings().then(
       (answer) => setMeetings(answer.meetings),
-      () => setMeetings([]),
+      (error) => {
+        setMeetings([]);
+        setListProblem(apiProblem(error));
+      },
     );
   }, [api]);
 
@@ -43,13 +48,15 @@ export function Home({ api, user, onOpen, onSignOut }) {
     <main class="home">
       <header>
         <Brand />
-        <span class="who">{user.username}</span>
+        <span class="who" dir="auto">{user.username}</span>
         <button class="link" onClick={onSignOut}>
           Sign out
         </button>
       </header>
       <section class="card">
-        <h1>New meeting</h1>
+        <h1 ref={first} tabIndex={-1}>
+          New meeting
+        </h1>
         <form onSubmit={submitCreate}>
           <label>
             Title
@@ -60,7 +67,7 @@ export function Home({ api, user, onOpen, onSignOut }) {
             <input name="max" type="number" min={2} max={100} value={10} required />
           </label>
           {createProblem && <p class="problem" role="alert">{createProblem}</p>}
-          <button class="primary" disabled={creating}>Create and join</button>
+          <button class="primary" aria-disabled={creating}>Create and join</button>
         </form>
       </section>
       <section class="card">
@@ -71,17 +78,18 @@ export function Home({ api, user, onOpen, onSignOut }) {
             <input name="where" required placeholder="123 or a link that you were sent" />
           </label>
           {joinProblem && <p class="problem" role="alert">{joinProblem}</p>}
-          <button disabled={joining}>Join</button>
+          <button aria-disabled={joining}>Join</button>
         </form>
       </section>
       <section class="card wide" aria-busy={meetings === null}>
         <h2>Your meetings</h2>
-        {meetings?.length === 0 && <p class="hint">None yet. The first one is a click away.</p>}
+        {listProblem && <p class="problem" role="alert">{listProblem}</p>}
+        {meetings?.length === 0 && !listProblem && <p class="hint">None yet. The first one is a click away.</p>}
         <ul class="meetings">
           {meetings?.map((meeting) => (
             <li key={meeting.meeting_id}>
               <button onClick={() => onOpen(meeting.meeting_id)} disabled={meeting.status === 'ended'}>
-                <strong>{meeting.title}</strong>
+                <strong dir="auto">{meeting.title}</strong>
                 <span>
                   Number {meeting.meeting_number} · {meeting.status.replace('_', ' ')}
                   {meeting.current_participants ? ` · ${meeting.current_participants} there now` : ''}

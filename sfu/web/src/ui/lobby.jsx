@@ -1,11 +1,16 @@
 import { Control } from './controls.jsx';
+import { useScreen } from './hooks.js';
 import { Video } from './tile.jsx';
 
 /** A look in the mirror before the others see it. */
 export function Lobby({ meeting, tracks, problem, joining, onToggle, onJoin, onBack }) {
+  const title = meeting?.title ?? 'Meeting';
+  const first = useScreen(title);
   return (
     <main class="card lobby">
-      <h1>{meeting?.title ?? 'Meeting'}</h1>
+      <h1 ref={first} tabIndex={-1} dir="auto">
+        {title}
+      </h1>
       {meeting && (
         <p class="hint">
           Number {meeting.meeting_number} ·{' '}
@@ -17,7 +22,7 @@ export function Lobby({ meeting, tracks, problem, joining, onToggle, onJoin, onB
       <div class="mirror">
         {tracks.camera ? <Video track={tracks.camera} mirrored label="Your camera" /> : <p>Your camera is off</p>}
       </div>
-      <div class="controls" role="toolbar" aria-label="Devices">
+      <div class="controls" role="group" aria-label="Devices">
         <Control source="microphone" on={Boolean(tracks.microphone?.enabled)} onToggle={onToggle} />
         <Control source="camera" on={Boolean(tracks.camera)} onToggle={onToggle} />
       </div>
@@ -28,7 +33,7 @@ export function Lobby({ meeting, tracks, problem, joining, onToggle, onJoin, onB
       )}
       <div class="row">
         <button onClick={onBack}>Back</button>
-        <button class="primary" onClick={onJoin} disabled={joining || !meeting}>
+        <button class="primary" onClick={onJoin} disabled={!meeting} aria-disabled={joining}>
           Join now
         </button>
       </div>

@@ -3,16 +3,16 @@ import { Call } from '../client/index.js';
 import { capture } from './devices.js';
 import { Lobby } from './lobby.jsx';
 import { Room } from './room.jsx';
-import { apiProblem, deviceProblem, endedProblem, mutedByOther } from './words.js';
+import { apiProblem, deviceProblem, endedProblem, mutedByOther, notTaken, unplugged } from './words.js';
 
 /** One meeting, from the look in the mirror to the goodbye. Owns the captured tracks. */
-export function Meeting({ api, user, meetingId, onLeave }) {
+export function Meeting({ api, user, meetingId, onLeave, onSignedOut }) {
   const [meeting, setMeeting] = useState(null);
   const [tracks, setTracks] = useState({});
   const [problem, setProblem] = useState(null);
   const [call, setCall] = useState(null);
   const [joining, setJoining] = useState(false);
-  const live = useRef({ tracks: {}, call: null });
+  const live = useRef({ tracks: {}, opening: new Set(), joining: false, call: null, gone: false });
 
   // at once in `live`, for whoever comes before the next rendering: a device may open while the room is being joined
   const keep = (source, track) => {
@@ -22,13 +22,25 @@ export function Meeting({ api, user, meetingId, onLeave }) {
 
   /** Start a device; a device that is not there is a sentence, never the end. */
   const start = async (source) => {
+    if (live.current.opening.has(source)) return;
+    live.current.opening.add(source);
     try {
       const track = await capture(source);
-      track.addEventListener('ended', () => stop(source));
+      if (live.current.gone) {
+        track.stop();
+        return;
+      }
+      track.addEventListener('ended', () => {
+        if (live.current.tracks[source] !== track) return;
+        stop(source);
+        if (source !== 'screen') setProblem(unplugged(source));
+      });
       keep(source, track);
       await live.current.call?.publish(source, track);
     } catch (error) {
       setProblem(deviceProblem(source, error));
+    } finally {
+      live.current.opening.delete(source);
     }
   };
   const stop = (source) => {
@@ -48,20 +60,35 @@ export function Meeting({ api, user, meetingId, onLeave }) {
     return setTracks((all) => ({ ...all }));
   };
 
+  /** Out of the call, to wherever the browser goes. */
+  const part = () => {
+    const { call: current } = live.current;
+    live.current.call = null;
+    setCall(null);
+    current?.leave();
+  };
+
   useEffect(() => {
     api.meeting(meetingId).then(setMeeting, (error) => setProblem(apiProblem(error)));
     start('microphone');
     start('camera');
+    // a page that is closed says goodbye, or the others would look at its last picture until the server gives it up
+    addEventListener('pagehide', part);
     return () => {
-      live.current.call?.leave();
+      removeEventListener('pagehide', part);
+      live.current.gone = true;
+      part();
       for (const track of Object.values(live.current.tracks)) track?.stop();
     };
   }, []);
 
   const join = async () => {
+    if (live.current.joining) return;
+    live.current.joining = true;
     setJoining(true);
     try {
       const seat = await api.join(meetingId);
+      if (live.current.gone) return;
       const next = new Call({
         url: seat.signaling_url.replace(/^.*?\/\/[^/]+/, location.origin.replace(/^http/, 'ws')),
         roomId: meetingId,
@@ -71,14 +98,20 @@ export function Meeting({ api, user, meetingId, onLeave }) {
       });
       for (const [source, track] of Object.entries(live.current.tracks)) if (track) next.publish(source, track);
       next.addEventListener('ended', ({ detail }) => {
+        if (live.current.call !== next) return;
         live.current.call = null;
         setCall(null);
         if (detail.reason === 'left') onLeave();
+        else if (detail.reason === 'unauthorized') onSignedOut();
         else setProblem(endedProblem(detail));
       });
       next.addEventListener('muted', ({ detail: { source } }) => {
         if (source !== 'microphone') stop(source);
         setProblem(mutedByOther(source));
+      });
+      next.addEventListener('refused', ({ detail: { source } }) => {
+        stop(source);
+        setProblem(notTaken(source));
       });
       live.current.call = next;
       globalThis.meetCall = next; // for the console, and for tests that measure
@@ -88,6 +121,7 @@ export function Meeting({ api, user, meetingId, onLeave }) {
     } catch (error) {
       setProblem(apiProblem(error));
     } finally {
+      live.current.joining = false;
       setJoining(false);
     }
   };

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { Chat } from './chat.jsx';
 import { Controls } from './controls.jsx';
 import { Grid } from './grid.jsx';
-import { useChanges } from './hooks.js';
+import { useChanges, useScreen } from './hooks.js';
 
 const SHORTCUTS = { m: 'microphone', v: 'camera', s: 'screen' };
 
@@ -26,7 +26,11 @@ export function Room({ call, user, meeting, tracks, problem, onToggle, onDismiss
   const [messages, setMessages] = useState([]);
   const [read, setRead] = useState(0);
   const [chatOpen, setChatOpen] = useState(false);
+  const chatButton = useRef(null);
   const arrivals = useArrivals(call);
+  const title = meeting?.title ?? 'Meeting';
+  const first = useScreen(title);
+  const unread = messages.length - read;
 
   useEffect(() => {
     const receive = ({ detail }) => setMessages((all) => [...all, detail]);
@@ -37,12 +41,21 @@ export function Room({ call, user, meeting, tracks, problem, onToggle, onDismiss
     if (chatOpen) setRead(messages.length);
   }, [chatOpen, messages.length]);
 
+  const closeChat = () => {
+    setChatOpen(false);
+    chatButton.current.focus();
+  };
+
   useEffect(() => {
     const press = (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
-      const source = SHORTCUTS[event.key.toLowerCase()];
-      if (source) onToggle(source);
-      else if (event.key.toLowerCase() === 'c') setChatOpen((open) => !open);
+      if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+      if ( /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
+      const key = event.key.toLowerCase();
+      if (SHORTCUTS[key]) onToggle(SHORTCUTS[key]);
+      else if (key === 'c' && chatOpen) closeChat();
+      else if (key === 'c') setChatOpen(true);
+      else return;
+      event.preventDefault(); // nor is the letter typed into the chat that it opens
     };
     addEventListener('keydown', press);
     return () => removeEventListener('keydown', press);
@@ -50,54 +63,66 @@ export function Room({ call, user, meeting, tracks, problem, onToggle, onDismiss
 
   const people = call.participants.size + 1;
   return (
-    <div class={`room ${chatOpen ? 'with-chat' : ''}`} data-state={call.state}>
+    <main class={`room ${chatOpen ? 'with-chat' : ''}`} data-state={call.state}>
       <header>
-        <h1>{meeting?.title ?? 'Meeting'}</h1>
+        <h1 ref={first} tabIndex={-1} dir="auto">
+          {title}
+        </h1>
         <span class="hint">
           Number {meeting?.meeting_number} · {people === 1 ? 'only you' : `${people} people`}
         </span>
         <CopyLink />
       </header>
-      {call.state === 'connecting' && <p class="notice" role="status">Joining…</p>}
-      {call.state === 'lost' && (
-        <p class="notice" role="alert">
-          The connection was lost. Coming back…
-        </p>
-      )}
-      {problem && (
-        <p class="notice problem" role="alert">
-          {problem}{' '}
-          <button class="link" onClick={onDismiss}>
-            Dismiss
-          </button>
-        </p>
-      )}
+      <div class="notices">
+        {call.state === 'connecting' && <p class="notice" role="status">Joining…</p>}
+        {call.state === 'lost' && (
+          <p class="notice" role="alert">
+            The connection was lost. Coming back…
+          </p>
+        )}
+        {problem && (
+          <p class="notice problem" role="alert">
+            {problem}{' '}
+            <button class="link" onClick={onDismiss}>
+              Dismiss
+            </button>
+          </p>
+        )}
+      </div>
       <p class="hidden" role="status">
         {arrivals}
       </p>
+      <p class="hidden" role="status">
+        {!chatOpen && unread > 0 && `${unread} unread in the chat.`}
+      </p>
       <Grid call={call} user={user} tracks={tracks} />
-      {chatOpen && <Chat messages={messages} onSend={(text) => call.chat(text)} onClose={() => setChatOpen(false)} />}
+      {chatOpen && <Chat call={call} messages={messages} onClose={closeChat} />}
       <Controls
         tracks={tracks}
         chatOpen={chatOpen}
-        unread={messages.length - read}
+        chatButton={chatButton}
+        unread={unread}
         onToggle={onToggle}
         onChat={() => setChatOpen(!chatOpen)}
         onLeave={onLeave}
       />
-    </div>
+    </main>
   );
 }
 
 function CopyLink() {
-  const [copied, setCopied] = useState(false);
+  const [copied, setCopied] = useState(null);
   const copy = async () => {
-    await navigator.clipboard?.writeText(location.href);
-    setCopied(true);
+    try {
+      await navigator.clipboard.writeText(location.href);
+      setCopied('Link copied');
+    } catch {
+      setCopied('Copy the address of this page'); // no secure context, or the browser forbids it
+    }
   };
   return (
     <button class="link" onClick={copy}>
-      {copied ? 'Link copied' : 'Copy link'}
+      {copied ?? 'Copy link'}
     </button>
   );
 }

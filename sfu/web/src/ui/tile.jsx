@@ -9,12 +9,19 @@ export function Video({ track, mirrored = false, label }) {
   return <video ref={element} class={mirrored ? 'mirrored' : ''} autoplay playsinline muted aria-label={label} />;
 }
 
+const GESTURES = ['click', 'keydown'];
+
 /** The sound of one participant; apart from the picture, so that it goes on while the picture changes. */
 export function Sound({ track, userId }) {
   const element = useRef(null);
   useEffect(() => {
     element.current.srcObject = new MediaStream([track]);
-    element.current.play().catch(() => {}); // autoplay may wait for the first click, which starts it
+    const play = () => element.current?.play().then(stop, () => {});
+    const stop = () => GESTURES.forEach((gesture) => removeEventListener(gesture, play, true));
+    // a browser may forbid sound until the person does something: then that starts it
+    GESTURES.forEach((gesture) => addEventListener(gesture, play, true));
+    play();
+    return stop;
   }, [track]);
   return <audio ref={element} autoplay data-user={userId} />;
 }
@@ -22,7 +29,7 @@ export function Sound({ track, userId }) {
 const initials = (name) =>
   name
     .split(/[\s._-]+/)
-    .map((part) => part[0])
+    .map((part) => [...part][0])
     .slice(0, 2)
     .join('')
     .toUpperCase();
@@ -44,7 +51,7 @@ export function Tile({ name, track, kind = 'camera', muted, speaking, own, userI
           {initials(name)}
         </span>
       )}
-      <span class="name" aria-hidden="true">
+      <span class="name" dir="auto" aria-hidden="true">
         {muted && kind === 'camera' && <span class="muted">muted</span>}
         {kind === 'screen' ? `${name}’s screen` : name}
       </span>

@@ -14,6 +14,16 @@ export function deviceProblem(source, error) {
   return `Your ${source} ${DEVICE[error.name] ?? `could not be started (${error.name}).`}`;
 }
 
+/** @param {'camera'|'microphone'} source */
+export function unplugged(source) {
+  return `Your ${source} was disconnected. Plug it in again or choose another, then switch it on.`;
+}
+
+/** @param {'camera'|'microphone'|'screen'} source */
+export function notTaken(source) {
+  return `The server does not take what your ${source} sends. Switch it on to try again.`;
+}
+
 const API = {
   ROOM_FULL: 'This meeting is full. Ask somebody to make room, then try again.',
   MEETING_ENDED: 'This meeting has ended.',
