@@ -8,6 +8,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
+from sfu.edge import protocol
 from sfu.edge.protocol import MOST_HEAD_BYTES, BoundedHttp
 
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
@@ -66,3 +67,40 @@ async def test_each_request_of_a_connection_has_the_whole_bound(port: int) -> No
             assert await reader.readexactly(len(ANSWER)) == ANSWER
     writer.close()
     assert await reader.read() == b""
+
+
+@pytest.mark.parametrize("start", [b"", b"GET / HTTP/1.1\r\nX-Slow: "])
+async def test_a_head_that_takes_for_ever_is_given_up(
+    port: int, monkeypatch: pytest.MonkeyPatch, start: bytes
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_S", 0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(start)
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_the_second_head_of_a_connection_may_not_take_for_ever_either(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_S", 0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: meet.test\r\n\r\n")
+    async with asyncio.timeout(2):  # uvicorn's own patience with an idle connection is 5 s
+        assert await reader.readexactly(len(ANSWER)) == ANSWER
+        writer.write(b"GET / HTTP/1.1\r\nX-Slow: ")
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_body_has_more_time_than_a_head(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_S", 0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: meet.test\r\nContent-Length: 1\r\n\r\n")
+    async with asyncio.timeout(5):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 4 * protocol.HEAD_S)
+        writer.write(b"x")
+        assert await reader.readexactly(len(ANSWER)) == ANSWER
+    writer.close()
