@@ -19,6 +19,8 @@ from meet.web.observability import request_id_of
 
 MOST_BODY_BYTES = 10 * 1024 * 1024
 """API Gateway's own limit on a request; a function has a smaller one."""
+BODY_S = 60.0
+"""Until the whole body is here: a caller that sends a byte at a time must not hold what it has sent for ever."""
 MOST_LINE_BYTES = 64 * 1024
 """Of a header of an answer: a signed URL makes a long `Location`."""
 
@@ -103,7 +105,8 @@ class Relay:
     """An ASGI application that asks an inner server. `where` names its base URL for a request.
 
     Raises `Unavailable` (503) where the server can't be reached, `MeetError` 502 where it breaks off before an
-    answer and 504 where it gives none in time. One that breaks off within its answer breaks that off for the caller.
+    answer, 504 where it gives none in time, and 408 where the caller's body does not arrive in time. One that breaks
+    off within its answer breaks that off for the caller.
     """
 
     def __init__(
@@ -127,9 +130,13 @@ class Relay:
         # An error that this process answers itself has the id that the inner server would have used.
         request_id = scope.setdefault("state", {})["request_id"] = request_id_of(Headers(scope=scope))
         try:  # whole, so that the caller can be watched while the answer is made
-            body = await read_body(scope, receive, MOST_BODY_BYTES)
+            async with asyncio.timeout(BODY_S):
+                body = await read_body(scope, receive, MOST_BODY_BYTES)
         except ClientDisconnect:
             return
+        except TimeoutError:
+            message = f"The request body did not arrive within {BODY_S:.0f} seconds"
+            raise MeetError(CODES[408], 408, message, headers={"Connection": "close"}) from None
         target = target_of(scope, await self._where(scope))
         told = _inner_headers(scope, request_id, body)
         passing = asyncio.ensure_future(self._pass(scope["method"], target, told, body, send))

@@ -427,3 +427,21 @@ async def test_a_body_beyond_the_limit_is_not_read_on(declared: bytes | None) ->
         with pytest.raises(PayloadTooLarge):
             await ask(relay, scope_of("POST", headers=headers), *[bytes(MOST_BODY_BYTES // 4)] * 5)
     assert inner.asked == []
+
+
+async def test_a_body_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sfu.edge.relay.BODY_S", 0.05)
+
+    async def receive() -> Message:
+        if pieces:
+            return {"type": "http.request", "body": pieces.pop(), "more_body": True}
+        return await asyncio.Future()
+
+    pieces = [b"{"]
+    caller = Caller()
+    async with inner_server(OK) as inner, relay_to(inner) as relay:
+        with pytest.raises(MeetError) as raised:
+            await relay(scope_of("POST"), receive, caller.send)
+    assert (raised.value.status, raised.value.code) == (408, "REQUEST_TIMEOUT")
+    assert raised.value.headers == {"Connection": "close"}  # or what still arrives would be read as before
+    assert (inner.asked, caller.sent) == ([], [])
