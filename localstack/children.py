@@ -65,7 +65,9 @@ class Children:
             code = child.process.poll()
             if code is not None:
                 how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-                raise Refused(f"{child.name} {how}: {_last_line(child.log)} (all of it: {child.log})")
+                raise Refused(
+                    f"{child.name} {how}; the last of its log: {_last_line(child.log)} (all of it: {child.log})"
+                )
 
     def wait_until(self, ready: Callable[[], bool], what: str, within_s: float) -> None:
         """Ask `ready` again and again; `Refused` after `within_s` seconds or where a process died meanwhile."""
@@ -108,4 +110,4 @@ def _signal(child: Child, number: signal.Signals) -> None:
 
 def _last_line(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "it said nothing"
+    return lines[-1][:300] if lines else "nothing"

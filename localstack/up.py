@@ -37,6 +37,8 @@ from servers import LOOPBACK, ROOT, Server, answers, check_port, free_ports, min
 SERVERS, INNER, EDGE = range(3)
 """The tiers, each of which needs the ones before it."""
 
+LAST_PORT = 65535
+
 READY_S = 60.0
 PATIENCE_S = 10.0
 """With a server that somebody else should have started already."""
@@ -50,7 +52,7 @@ def read_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "MEET_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise Refused(f"{name} is wrong: {first['msg']}.") from None
+        raise Refused(f"{name} is wrong: {first['msg'].removeprefix('Value error, ')}.") from None
     try:
         limits_from(chosen)
     except json.JSONDecodeError:
@@ -59,6 +61,11 @@ def read_settings() -> Settings:
         raise Refused(f"{error}.") from None
     if chosen.admin_password.get_secret_value() and not chosen.admin_username:
         raise Refused("MEET_ADMIN_PASSWORD is the password of nobody: set MEET_ADMIN_USERNAME too.")
+    if chosen.udp_port + chosen.sfu_processes - 1 > LAST_PORT:
+        raise Refused(
+            f"MEET_UDP_PORT {chosen.udp_port} leaves no port for each of MEET_SFU_PROCESSES {chosen.sfu_processes}: "
+            f"set it to {LAST_PORT - chosen.sfu_processes + 1} or less."
+        )
     return chosen
 
 

@@ -2,10 +2,12 @@
 
 import json
 from functools import cached_property, lru_cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -90,6 +92,38 @@ class Settings(BaseSettings):
     def _no_trailing_slash(cls, value: str) -> str:
         return value.rstrip("/")
 
+    @field_validator("public_base_url", "api_url", "aws_endpoint_url", "s3_endpoint_url")
+    @classmethod
+    def _is_web_url(cls, value: str) -> str:
+        if value:
+            _check_scheme(value, "http://", "https://")
+            if not urlsplit(value).hostname:
+                raise ValueError("it must name a host")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, value: str) -> str:
+        """A name, or a network with host bits, would be a proxy that is never believed."""
+        for part in filter(None, (part.strip() for part in value.split(","))):
+            if part != "*":
+                ip_network(part)
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis_url(cls, value: str) -> str:
+        return _check_scheme(value, "redis://", "rediss://", "unix://")
+
+    @field_validator("stun_urls", "turn_urls")
+    @classmethod
+    def _are_ice_urls(cls, value: str, info: ValidationInfo) -> str:
+        """A browser refuses to make any connection where one of them is wrong."""
+        kind = (info.field_name or "").removesuffix("_urls")
+        for url in filter(None, (part.strip() for part in value.split(","))):
+            _check_scheme(url, f"{kind}:", f"{kind}s:")
+        return value
+
     @cached_property
     def base_url(self) -> str:
         """The public base URL, never empty, without a trailing slash."""
@@ -110,6 +144,12 @@ class Settings(BaseSettings):
         if not isinstance(table, dict):
             raise ValueError("MEET_RATE_LIMITS must be a JSON object, or `off`")
         return table
+
+
+def _check_scheme(url: str, *schemes: str) -> str:
+    if not url.startswith(schemes):
+        raise ValueError(f"it must begin with {' or '.join(schemes)}")
+    return url
 
 
 @lru_cache(maxsize=1)

@@ -40,3 +40,33 @@ def test_a_start_that_was_killed_leaves_no_empty_secret(
         with pytest.raises(KeyboardInterrupt):
             up.jwt_secret(Settings(jwt_secret=""), tmp_path)
     assert len(up.jwt_secret(Settings(jwt_secret=""), tmp_path)) >= 32
+
+
+def test_each_media_process_needs_a_port_that_exists(up: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEET_SFU_PROCESSES", "3")
+    monkeypatch.setenv("MEET_UDP_PORT", "65533")
+    assert up.read_settings().udp_port == 65533
+    monkeypatch.setenv("MEET_UDP_PORT", "65534")
+    with pytest.raises(up.Refused, match="set it to 65533 or less"):
+        up.read_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "says"),
+    [
+        ("MEET_PUBLIC_BASE_URL", "meet.example.com", "it must begin with http:// or https://"),
+        ("MEET_PUBLIC_BASE_URL", "https:///meet", "it must name a host"),
+        ("MEET_AWS_ENDPOINT_URL", "localhost:4566", "it must begin with http:// or https://"),
+        ("MEET_REDIS_URL", "localhost:6379", "it must begin with redis:// or rediss:// or unix://"),
+        ("MEET_TRUSTED_PROXIES", "10.0.0.1, 10.0.0.1/8", "10.0.0.1/8 has host bits set"),
+        ("MEET_STUN_URLS", "stun:a.example, b.example", "it must begin with stun: or stuns:"),
+        ("MEET_TURN_URLS", "stun:a.example", "it must begin with turn: or turns:"),
+    ],
+)
+def test_a_wrong_address_is_named_before_anything_starts(
+    up: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str, wrong: str, says: str
+) -> None:
+    monkeypatch.setenv(name, wrong)
+    with pytest.raises(up.Refused) as refused:
+        up.read_settings()
+    assert str(refused.value) == f"{name} is wrong: {says}."
