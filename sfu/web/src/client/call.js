@@ -316,20 +316,15 @@ export class Call extends EventTarget {
       if (pc !== this.#publish) return;
       const sources = {};
       this.#proposed = [];
-      for (const [source, { mid, currentDirection }] of this.#published()) {
-        if (!mid) continue;
-        sources[mid] = source;
-        if (!currentDirection) this.#proposed.push(source);
+      for (const [source, sender] of this.#senders) {
+        const transceiver = pc.getTransceivers().find((each) => each.sender === sender);
+        if (!transceiver?.mid) continue;
+        sources[transceiver.mid] = source;
+        if (!transceiver.currentDirection) this.#proposed.push(source);
       }
       const sdp = pc.localDescription.toJSON();
       this.#signaling.send('offer', { pc: 'publish', target_user_id: 'sfu', sdp, sources });
     });
-  }
-
-  /** [source, transceiver] of all that is published. */
-  #published() {
-    const transceivers = this.#publish.getTransceivers();
-    return [...this.#senders].map(([source, sender]) => [source, transceivers.find((each) => each.sender === sender)]);
   }
 
   /** An offer whose answer went down with the socket is made again; one that is still being made will be sent. */
@@ -348,24 +343,15 @@ export class Call extends EventTarget {
     });
   }
 
-  /** The server does not take an offer: what it would have added is given up, what was published goes on. */
+  /** The server does not take an offer: what it would have added is given up, the rest is offered anew. */
   #offerRefused(message) {
-    const pc = this.#publish;
-    if (pc?.signalingState !== 'have-local-offer') return;
-    this.#step(pc, async () => {
-      await pc.setLocalDescription({ type: 'rollback' });
-      if (pc !== this.#publish) return;
-      for (const [source, transceiver] of this.#published()) {
-        if (!this.#proposed.includes(source)) continue;
-        transceiver.stop();
-        this.#senders.delete(source);
-        this.#local.delete(source);
-        this.dispatchEvent(new CustomEvent('refused', { detail: { source, message } }));
-      }
-      this.#announce();
-      this.#changed();
-      this.#offered();
-    });
+    if (this.#publish?.signalingState !== 'have-local-offer') return;
+    for (const source of this.#proposed) {
+      this.#local.delete(source);
+      this.dispatchEvent(new CustomEvent('refused', { detail: { source, message } }));
+    }
+    // not a rollback: Chromium mixes up the transceivers that were never negotiated
+    this.#signaling.rejoin();
   }
 
   #offered() {

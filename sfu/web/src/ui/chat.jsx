@@ -43,7 +43,7 @@ export function Chat({ call, messages, onClose }) {
           <p class="unsent">
             The connection was lost before this was sent: <q dir="auto">{text}</q>{' '}
             <button class="link" disabled={call.state !== 'joined'} onClick={() => call.sendAgain(text)}>
-              Send again
+              Try again
             </button>{' '}
             <button class="link" onClick={() => call.forget(text)}>
               Forget
