@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import TextIO
 
 POLL_S = 0.05
 STOP_S = 20.0
@@ -34,11 +35,15 @@ class Child:
 
 
 class Children:
-    """All processes started here. `stop` ends them, the last tier first."""
+    """All processes started here. `stop` ends them, the last tier first.
 
-    def __init__(self, logs: Path, stop_asked: Event) -> None:
+    Each keeps `hold` open: should this process be killed, what it locks stays locked until the last of them ended.
+    """
+
+    def __init__(self, logs: Path, stop_asked: Event, hold: TextIO) -> None:
         self._logs = logs
         self._stop_asked = stop_asked
+        self._hold = hold
         self._children: list[Child] = []
 
     def start(self, name: str, tier: int, command: Sequence[str | Path], env: Mapping[str, str]) -> None:
@@ -56,6 +61,7 @@ class Children:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=(self._hold.fileno(),),
             )
         self._children.append(Child(name, tier, process, log))
 

@@ -80,6 +80,7 @@ def open_home(home: Path) -> TextIO:
     try:
         fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+        hold.close()
         raise Refused(
             f"Another system runs on the state in {home}: stop it, or set MEET_HOME to another folder."
         ) from None
@@ -180,13 +181,13 @@ def run(stop_asked: Event, *, services_only: bool) -> None:
     """Start everything, say so in one line, and hold until asked to stop."""
     chosen = read_settings()
     home = chosen.home.resolve()
-    with open_home(home):
+    with open_home(home) as hold:
         os.environ |= {"MEET_HOME": str(home), "MEET_JWT_SECRET": jwt_secret(chosen, home)}
         if not services_only:
             check_port(chosen.bind_host, chosen.port, socket.SOCK_STREAM, "MEET_PORT")
             for index in range(chosen.sfu_processes):
                 check_port(chosen.bind_host, chosen.udp_port + index, socket.SOCK_DGRAM, "MEET_UDP_PORT")
-        children = Children(home / "logs", stop_asked)
+        children = Children(home / "logs", stop_asked, hold)
         try:
             env = start_servers(children, chosen, home)
             os.environ |= env

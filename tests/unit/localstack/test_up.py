@@ -1,8 +1,10 @@
 """What `make up` keeps in its state folder."""
 
+import os
 import secrets
 import stat
 from pathlib import Path
+from threading import Event
 from types import ModuleType
 
 import pytest
@@ -40,6 +42,19 @@ def test_a_start_that_was_killed_leaves_no_empty_secret(
         with pytest.raises(KeyboardInterrupt):
             up.jwt_secret(Settings(jwt_secret=""), tmp_path)
     assert len(up.jwt_secret(Settings(jwt_secret=""), tmp_path)) >= 32
+
+
+def test_the_state_is_held_until_the_last_process_on_it_has_ended(up: ModuleType, tmp_path: Path) -> None:
+    hold = up.open_home(tmp_path)
+    children = up.Children(tmp_path / "logs", Event(), hold)
+    try:
+        children.start("server", up.SERVERS, ["sleep", "60"], os.environ)
+        hold.close()  # as the kernel does for a process that is killed
+        with pytest.raises(up.Refused, match="Another system runs on the state"):
+            up.open_home(tmp_path)
+    finally:
+        children.stop()
+    up.open_home(tmp_path).close()
 
 
 def test_each_media_process_needs_a_port_that_exists(up: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
