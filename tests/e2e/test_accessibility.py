@@ -81,6 +81,9 @@ def test_no_screen_has_a_barrier(somebody: MakePerson) -> None:
     for number in range(20):
         alice.say(f"Line {number}")
     expect(page.locator("#chat").get_by_text("Line 19")).to_be_in_viewport()
+    box = page.locator("#chat").bounding_box()
+    assert box is not None
+    assert box["width"] == 320, "the chat has the whole width of a phone"
     assert page.locator("#chat li").locator("a, b").count() == 0, "what people write is text"
     assert (barriers(page), cut_off(page)) == ("", [])
     alice.screenshot(SCREENSHOTS / "narrow-chat.png")

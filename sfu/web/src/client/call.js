@@ -44,6 +44,7 @@ export class Call extends EventTarget {
   #offerAgain = false;
   #proposed = [];
   #unusable = false;
+  #connected = false;
   #unechoed = [];
   #subscribing = Promise.resolve();
   #poll = null;
@@ -56,6 +57,8 @@ export class Call extends EventTarget {
   /** `connecting`, `joined`, `lost` (coming back) or `ended`. */
   state = 'connecting';
   userId = null;
+  /** Whether media found no way to the server when it was last tried; it is tried again and again. */
+  blocked = false;
   /** Messages that may not have arrived: the connection was lost before they came back. `sendAgain` or `forget` one. */
   unsent = [];
 
@@ -254,7 +257,7 @@ export class Call extends EventTarget {
     this.#senders.clear();
     this.#tracks.clear();
     this.#heard.clear();
-    this.#offering = this.#offerAgain = this.#unusable = false;
+    this.#offering = this.#offerAgain = this.#unusable = this.#connected = false;
     this.#subscribing = Promise.resolve();
     for (const person of this.participants.values()) person.media = {};
   }
@@ -268,6 +271,11 @@ export class Call extends EventTarget {
   /** A connection that failed is not mended piecemeal: joining anew gives two fresh ones. */
   #watchConnection(pc) {
     if (pc !== this.#publish && pc !== this.#subscribe) return;
+    if (pc.connectionState === 'connected') {
+      this.#connected = true;
+      this.blocked = false;
+      this.#changed();
+    }
     const broken =
       this.#unusable ||
       [this.#publish, this.#subscribe].some(({ connectionState }) => ['disconnected', 'failed'].includes(connectionState));
@@ -277,6 +285,7 @@ export class Call extends EventTarget {
     } else {
       this.#broken ??= setTimeout(() => {
         this.#broken = null;
+        this.blocked ||= !this.#connected;
         if (this.state === 'joined') this.#signaling.rejoin();
         else this.#watchConnection(pc);
       }, BROKEN_MS);

@@ -80,6 +80,11 @@ export function Room({ call, user, meeting, tracks, problem, onToggle, onDismiss
             The connection was lost. Coming back…
           </p>
         )}
+        {call.blocked && (
+          <p class="notice" role="alert">
+            Sound and picture find no way to the server: a firewall may block them. Trying again…
+          </p>
+        )}
         {problem && (
           <p class="notice problem" role="alert">
             {problem}{' '}

@@ -33,6 +33,8 @@ const API = {
 };
 
 export function apiProblem(error) {
+  if (error.code === 'RATE_LIMIT_EXCEEDED')
+    return `That was too often. Wait ${error.retryAfter || 60} seconds, then try again.`;
   if (error.code === 'VALIDATION_ERROR' && error.details && typeof error.details === 'object')
     return Object.values(error.details).join(' ');
   return API[error.code] ?? error.message;
