@@ -11,9 +11,11 @@ import httpx
 
 
 def client(base_url: str) -> httpx.Client:
-    """A client that keeps no cookies: whoever shares it is told apart by tokens alone."""
+    """A client that keeps no cookies: whoever shares it is told apart by tokens alone. Many threads may share it."""
     nobody = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    return httpx.Client(base_url=base_url, timeout=60, cookies=nobody)
+    # no bound, so that no thread closes a connection that another is about to use (seen: EBADF from httpcore)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=60)
+    return httpx.Client(base_url=base_url, timeout=60, cookies=nobody, limits=limits)
 
 
 @dataclass
