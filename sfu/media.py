@@ -1,9 +1,10 @@
 """The media of one room: everything that signaling sees of it.
 
-Theory of operation: a user has at most two connections, one that sends and one that receives. `publish` answers a
-client's offer; the tracks that begin or end with it are told as events, and every other user who subscribed gets an
-offer that follows, or will after the answer that is still awaited. A track begins at negotiation: its packets may be
-a second away, and a subscriber negotiates in the meantime. Nothing here waits; `tick` moves time.
+Theory of operation: a user has one connection that receives, and one or several that send: the page's, and one for
+each that was begun elsewhere under a name of its own (WHIP). `publish` answers a client's offer; the tracks that
+begin or end with it are told as events, and every other user who subscribed gets an offer that follows, or will after
+the answer that is still awaited. A track begins at negotiation: its packets may be a second away, and a subscriber
+negotiates in the meantime. Nothing here waits; `tick` moves time.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from datetime import datetime
 
 from meet.clock import utcnow
 from sfu.ortc import SdpError, read_publish_offer
-from sfu.peer import Changes, PublishPeer, SubscribePeer, TransportFactory
+from sfu.peer import Changes, Peer, PublishPeer, SubscribePeer, TransportFactory
 from sfu.report import RoomReport, room_report, user_report
 from sfu.router import Router
 from sfu.rtp.parameters import Source, TrackInfo
 
+SIGNALED = "signaling"
+"""The name of the connection that sends what a page's own offers have."""
 SURVEY_S = 1.0
 """How often connections are looked at; packets and their timers are looked at on every tick."""
 
@@ -57,12 +60,23 @@ MediaEvent = TrackPublished | TrackUnpublished | SubscribeOffer
 
 
 class _User:
-    """One user's two connections, and what was switched off."""
+    """One user's connections, and what was switched off."""
 
     def __init__(self) -> None:
-        self.publish: PublishPeer | None = None
+        self.publishers: dict[str, PublishPeer] = {}
+        """By the name of the connection, the oldest first."""
         self.subscribe: SubscribePeer | None = None
         self.muted: set[Source] = set()
+
+    @property
+    def peers(self) -> list[Peer]:
+        """All connections."""
+        return [*self.publishers.values(), *((self.subscribe,) if self.subscribe else ())]
+
+    @property
+    def tracks(self) -> list[TrackInfo]:
+        """All that is published, in the order in which it began on each connection."""
+        return [track for peer in self.publishers.values() for track in peer.tracks]
 
 
 class RoomMedia:
@@ -84,15 +98,20 @@ class RoomMedia:
         self._users: dict[str, _User] = {}
         self._surveyed_at = float("-inf")
 
-    def publish(self, user_id: str, sdp: str, sources: Mapping[str, str], now: float) -> str:
-        """Answer a user's offer; the first one opens the connection that sends.
+    def publish(
+        self, user_id: str, sdp: str, sources: Mapping[str, str], now: float, *, connection: str = SIGNALED
+    ) -> str:
+        """Answer a user's offer; the first one of a name opens that connection, which sends.
+
+        One with another certificate under the same name replaces the connection. Other names are other connections
+        of the same user, beside the page's.
 
         Raises:
             SdpError: the offer cannot be used; nothing was changed.
         """
         offer = read_publish_offer(sdp)
         user = self._users.get(user_id) or _User()
-        before = user.publish
+        before = user.publishers.get(connection)
         if before and before.continues(offer):
             peer = before
         else:
@@ -105,9 +124,16 @@ class RoomMedia:
             raise
         replaced = before.close(now) if before and peer is not before else ()
         self._users[user_id] = user
-        user.publish = peer
+        user.publishers[connection] = peer
         self._tracks_changed(user, Changes((*replaced, *changes.ended), changes.begun))
         return answer
+
+    def unpublish(self, user_id: str, connection: str, now: float) -> None:
+        """End one connection that sends; unknown is fine."""
+        user = self._users.get(user_id)
+        peer = user.publishers.pop(connection, None) if user else None
+        if user and peer:
+            self._tracks_changed(user, Changes(peer.close(now)))
 
     def subscribe(self, user_id: str, now: float) -> None:
         """Send a user all that the others publish, now and later; again: nothing."""
@@ -129,19 +155,21 @@ class RoomMedia:
         self._offer(user_id)
 
     def restart(self, user_id: str, now: float) -> None:
-        """Drop a user's connections: the page that had them is gone. What was switched off stays so."""
+        """Drop the connections of a user's page, which is gone; others go on. What was switched off stays so."""
         user = self._users.get(user_id)
         if user is None:
             return
-        ended = user.publish.close(now) if user.publish else ()
         if user.subscribe:
             user.subscribe.close(now)
-        user.publish = user.subscribe = None
-        self._tracks_changed(user, Changes(ended))
+            user.subscribe = None
+        self.unpublish(user_id, SIGNALED, now)
 
     def leave(self, user_id: str, now: float) -> None:
-        """Forget a user and close their connections; unknown is fine."""
+        """Forget a user and close all their connections; unknown is fine."""
         self.restart(user_id, now)
+        user = self._users.get(user_id)
+        for connection in list(user.publishers) if user else ():
+            self.unpublish(user_id, connection, now)
         self._users.pop(user_id, None)
 
     def close(self, now: float) -> None:
@@ -168,7 +196,7 @@ class RoomMedia:
                 continue
             change = user.muted.difference_update if enabled else user.muted.update
             change(_STATES[name])
-        for track in user.publish.tracks if user.publish else ():
+        for track in user.tracks:
             self._router.mute(track.track_id, track.source in user.muted)
 
     def tick(self, now: float) -> None:
@@ -183,32 +211,32 @@ class RoomMedia:
     def peer_of(self, peer_id: str) -> str | None:
         """The user of a connection, or None."""
         return next(
-            (
-                user_id
-                for user_id, user in self._users.items()
-                for peer in (user.publish, user.subscribe)
-                if peer and peer.peer_id == peer_id
-            ),
+            (user_id for user_id, user in self._users.items() for peer in user.peers if peer.peer_id == peer_id),
             None,
         )
 
     def connections_of(self, user_id: str) -> int:
-        """How many media connections a user has: 0 to 2."""
+        """How many media connections a user has."""
         user = self._users.get(user_id)
-        return sum(peer is not None for peer in (user.publish, user.subscribe)) if user else 0
+        return len(user.peers) if user else 0
 
     def report(self, now: float) -> RoomReport:
         """What the document's `peers`, `statistics` and `quality_metrics` are to say."""
-        return room_report([user_report(user_id, u.publish, u.subscribe, now) for user_id, u in self._users.items()])
+        reports = []
+        for user_id, user in self._users.items():
+            first, *others = user.publishers.values() or (None,)
+            reports.append(user_report(user_id, first, user.subscribe, now))
+            reports += [user_report(user_id, peer, None, now) for peer in others]
+        return room_report(reports)
 
     def _survey(self, user_id: str, user: _User, now: float) -> None:
-        if user.publish:
-            user.publish.refresh_activity()
-            if user.publish.state in ("failed", "closed"):
+        for peer in list(user.publishers.values()):
+            peer.refresh_activity()
+            if peer.state in ("failed", "closed"):
                 # Consent is lost (RFC 7675) or the client hung up; the page begins a new one.
-                self._tracks_changed(user, Changes(user.publish.end_all(now)))
+                self._tracks_changed(user, Changes(peer.end_all(now)))
             else:
-                self._tracks_changed(user, user.publish.follow_codecs(now))
+                self._tracks_changed(user, peer.follow_codecs(now))
         if user.subscribe:
             user.subscribe.refresh_activity()
             if user.subscribe.state == "closed":
@@ -230,12 +258,7 @@ class RoomMedia:
 
     def _tracks_for(self, user_id: str) -> list[TrackInfo]:
         """What others publish, the longest there first."""
-        return [
-            track
-            for other, user in self._users.items()
-            if other != user_id and user.publish
-            for track in user.publish.tracks
-        ]
+        return [track for other, user in self._users.items() if other != user_id for track in user.tracks]
 
     def _offer(self, user_id: str) -> None:
         peer = self._users[user_id].subscribe

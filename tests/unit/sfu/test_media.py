@@ -198,6 +198,38 @@ def test_a_new_connection_of_a_user_replaces_the_old_one(call: Call) -> None:
     assert call.media.connections_of("alice") == 1
 
 
+def test_a_user_may_send_over_several_connections(call: Call) -> None:
+    call.media.subscribe("bob", 0.0)
+    call.publish("alice")
+    call.settle()
+    call.media.publish("alice", chromium("sendrecv-data"), {}, 0.0, connection="camera-two")
+    assert call.take(TrackUnpublished) == []
+    (offer,) = call.take(SubscribeOffer)
+    assert users_of(offer) == ["alice"] * 4
+    assert call.media.connections_of("alice") == 2
+    first, second = (peer for peer in call.media.report(1.0).peers if peer["user_id"] == "alice")
+    assert first["peer_id"] != second["peer_id"]
+    assert [len(peer["tracks"]) for peer in (first, second)] == [2, 2]
+    assert call.media.peer_of(second["peer_id"]) == "alice"
+    call.answer(offer)
+    call.take(TrackPublished)
+    call.media.restart("alice", 1.0)  # the page is gone, the other connection is not
+    assert len(call.take(TrackUnpublished)) == 2
+    assert call.media.connections_of("alice") == 1
+    call.media.unpublish("alice", "camera-two", 2.0)
+    call.media.unpublish("alice", "camera-two", 2.0)
+    assert len(call.take(TrackUnpublished)) == 2
+    assert call.media.connections_of("alice") == 0
+
+
+def test_leaving_ends_every_connection(call: Call) -> None:
+    call.publish("alice")
+    call.media.publish("alice", chromium("sendrecv-data"), {}, 0.0, connection="camera-two")
+    call.media.leave("alice", 1.0)
+    assert {transport.state for transport in call.transports} == {"closed"}
+    assert len(call.take(TrackUnpublished)) == 4
+
+
 @pytest.mark.parametrize("text", ["", "v=0\r\n", "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"])
 def test_a_bad_offer_changes_nothing(call: Call, text: str) -> None:
     with pytest.raises(SdpError):
