@@ -45,9 +45,9 @@ class Consumer:
         """
         if not parameters.encodings or parameters.encodings[0].ssrc is None:
             raise ValueError("a consumer needs its SSRC")
-        self.producer = producer
         self.peer_id = peer_id
-        self.parameters = parameters
+        self.outlives_track = False
+        """Whether the end of its track only leaves it without one: `Router.follow` gives it the next."""
         self.ssrc = parameters.encodings[0].ssrc
         self.rtx_ssrc = parameters.encodings[0].rtx_ssrc
         self.closed = False
@@ -60,19 +60,12 @@ class Consumer:
         self.resent = 0
         self.resends_refused = 0
         """NACKs that asked for more than the bounds allow."""
-        source = producer.track.parameters
-        types = payload_types(source, parameters)
-        self._types = types | {0x80 | of: 0x80 | to for of, to in types.items()}
-        self._rtx_types = rtx_types(parameters) if self.rtx_ssrc is not None else {}
-        self._write = HeaderWriter(source, parameters, self.ssrc, producer.sharing).write
+        self._read(producer, parameters)
         self._send = transport.send_rtp
         self._transport = transport
         # a start below 2**15 keeps the rollover counter of a receiver that misses the first packets at 0
         self._munger: Munger[RtpStream] = Munger(rng.randrange(1, 1 << 15))
         self._rtx_index = rng.randrange(1, 1 << 15)
-        self._rtx_write = None
-        if self.rtx_ssrc is not None:
-            self._rtx_write = HeaderWriter(source, parameters, self.rtx_ssrc, producer.sharing).write
         self._stream: RtpStream | None = None
         """What is followed; None while a place to begin is waited for."""
         self._last: RtpPacket | None = None
@@ -125,6 +118,31 @@ class Consumer:
     def pause(self) -> None:
         """Stop in a way that the subscriber sees no gap; the next place to begin ends it."""
         self._stream = None
+
+    def follow(self, producer: Producer, parameters: RtpParameters) -> None:
+        """Go on with another track in the same stream, at its next place to begin. Called by `Router.follow`.
+
+        `parameters` as at the beginning, for this track: the same encoding. What was sent of the former track is not
+        repeated any more: its payload types may mean something else now.
+
+        Raises `IncompatibleCodecs`; nothing is changed then.
+        """
+        self._read(producer, parameters)
+        self._munger.forget()
+        self._stream = None
+
+    def _read(self, producer: Producer, parameters: RtpParameters) -> None:
+        """Work out how this producer's packets are to be written for the subscriber."""
+        source = producer.track.parameters
+        types = payload_types(source, parameters)
+        self.producer = producer
+        self.parameters = parameters
+        self._types = types | {0x80 | of: 0x80 | to for of, to in types.items()}
+        self._rtx_types = rtx_types(parameters) if self.rtx_ssrc is not None else {}
+        self._write = HeaderWriter(source, parameters, self.ssrc, producer.sharing).write
+        self._rtx_write = None
+        if self.rtx_ssrc is not None:
+            self._rtx_write = HeaderWriter(source, parameters, self.rtx_ssrc, producer.sharing).write
 
     def request_key_frame(self, now: float) -> None:
         """The subscriber needs a key frame."""

@@ -19,6 +19,7 @@ from sfu.producer import Producer
 from sfu.rtp import rtcp
 from sfu.rtp.packet import PacketError, RtpPacket, parse
 from sfu.rtp.parameters import MID_URI, RtpParameters, RtpTransport, TrackInfo
+from sfu.switch import Switch
 
 REMB_BPS = 5_000_000
 """What one publisher may send in all: 720p with two smaller encodings, a screen and audio, as Chromium would."""
@@ -52,6 +53,8 @@ class Router:
         self._peers: dict[str, _Peer] = {}
         self._producers: dict[str, Producer] = {}
         self._consumers: dict[str, list[Consumer]] = {}
+        self._switches: dict[str, list[Switch]] = {}
+        """Who waits for a place to begin on a track; by that track."""
         self._reports: list[tuple[float, int, Consumer]] = []  # a heap of who is due when
         self._order = count()
 
@@ -80,13 +83,20 @@ class Router:
         return producer
 
     def close_producer(self, track_id: str, now: float) -> tuple[Consumer, ...]:
-        """A track ends, and with it its consumers, which are returned; a track that is unknown has none."""
+        """A track ends, and with it its consumers, which are returned; a track that is unknown has none.
+
+        A consumer that outlives its track stays, without one.
+        """
         producer = self._producers.get(track_id)
         if producer is None:
             return ()
-        closed = self.consumers(track_id)
+        self._switches.pop(track_id, None)
+        closed = tuple(consumer for consumer in self._consumers[track_id] if not consumer.outlives_track)
         for consumer in closed:
             self.close_consumer(consumer, now)
+        for consumer in self._consumers[track_id]:
+            consumer.pause()
+        producer.forward = ()
         del self._producers[track_id], self._consumers[track_id]
         peer = self._peers[producer.track.peer_id]
         peer.producers.remove(producer)
@@ -119,13 +129,56 @@ class Router:
             producer.request_key_frame(now)
         return consumer
 
+    def follow(self, consumer: Consumer, track_id: str, parameters: RtpParameters, now: float) -> None:
+        """Give a consumer another track, in the same stream: from that one's next key frame on, which is asked for.
+
+        Until then it goes on with the one it has. `parameters` as for `consume`, with the encoding that it had;
+        another call before the change takes the place of this one, and the present track's own name calls it off.
+        Raises KeyError for a track that is unknown, `IncompatibleCodecs` as `consume` does.
+        """
+        producer = self._producers[track_id]
+        switch = Switch(consumer, producer, parameters, self._switch)
+        self._call_off(consumer)
+        if consumer in self._consumers[track_id]:
+            return
+        self._switches.setdefault(track_id, []).append(switch)
+        self._connect(producer)
+        if consumer.connected:
+            producer.request_key_frame(now)
+
+    def _switch(self, switch: Switch) -> None:
+        consumer, producer = switch.consumer, switch.producer
+        self._call_off(consumer)
+        self._let_go(consumer)
+        consumer.follow(producer, switch.parameters)
+        self._consumers[producer.track.track_id].append(consumer)
+        self._connect(producer)
+
+    def _waiting(self, consumer: Consumer) -> list[Switch]:
+        return [switch for switches in self._switches.values() for switch in switches if switch.consumer is consumer]
+
+    def _call_off(self, consumer: Consumer) -> None:
+        """Wait for no other track any more."""
+        for switch in self._waiting(consumer):
+            track_id = switch.producer.track.track_id
+            self._switches[track_id].remove(switch)
+            if not self._switches[track_id]:
+                del self._switches[track_id]
+            self._connect(switch.producer)
+
+    def _let_go(self, consumer: Consumer) -> None:
+        """Forward its track to a consumer no more."""
+        consumers = self._consumers.get(consumer.producer.track.track_id, [])
+        if consumer in consumers:
+            consumers.remove(consumer)
+            self._connect(consumer.producer)
+
     def close_consumer(self, consumer: Consumer, now: float) -> None:
         """A subscriber gets a track no more; closing twice does nothing."""
-        consumers = self._consumers.get(consumer.producer.track.track_id, [])
-        if consumer not in consumers:
+        if consumer.closed:
             return
-        consumers.remove(consumer)
-        self._connect(consumer.producer)
+        self._call_off(consumer)
+        self._let_go(consumer)
         peer = self._peers[consumer.peer_id]
         for ssrc in consumer.ssrcs:
             if peer.consumers.get(ssrc) is consumer:
@@ -145,9 +198,14 @@ class Router:
                 continue
             consumer.connected = connected
             consumer.pause()
-            self._connect(consumer.producer)
+            if consumer.producer.track.track_id in self._producers:
+                self._connect(consumer.producer)
             if connected:
                 consumer.producer.want_key_frame()
+            for switch in self._waiting(consumer):
+                self._connect(switch.producer)
+                if connected:
+                    switch.producer.want_key_frame()
 
     def mute(self, track_id: str, muted: bool) -> None:
         """Stop forwarding a track, or go on, in which case video starts with a key frame. KeyError if unknown."""
@@ -256,8 +314,13 @@ class Router:
         return None if element_id is None else packet.elements.get(element_id)
 
     def _connect(self, producer: Producer) -> None:
-        consumers = self._consumers[producer.track.track_id]
-        producer.forward = tuple(consumer.forward for consumer in consumers if consumer.connected)
+        track_id = producer.track.track_id
+        consumers = self._consumers[track_id]
+        waiting = self._switches.get(track_id, ())
+        producer.forward = (
+            *(consumer.forward for consumer in consumers if consumer.connected),
+            *(switch.forward for switch in waiting if switch.consumer.connected),
+        )
 
     def _forget_if_idle(self, peer_id: str) -> None:
         peer = self._peers.get(peer_id)

@@ -71,6 +71,11 @@ class Munger(Generic[S]):
         self.timestamp_offset = timestamp_offset
         self._open(index, out)
 
+    def forget(self) -> None:
+        """Let go of every source: what went out is not found any more, and the next `follow` goes on behind it."""
+        self._closed.clear()
+        self._source = None
+
     def map(self, index: int) -> int | None:
         """The subscriber's index of a packet of the followed source; None for one that it must not get.
 
