@@ -61,11 +61,12 @@ def read_settings() -> Settings:
         raise Refused(f"{error}.") from None
     if chosen.admin_password.get_secret_value() and not chosen.admin_username:
         raise Refused("MEET_ADMIN_PASSWORD is the password of nobody: set MEET_ADMIN_USERNAME too.")
-    if chosen.udp_port + chosen.sfu_processes - 1 > LAST_PORT:
-        raise Refused(
-            f"MEET_UDP_PORT {chosen.udp_port} leaves no port for each of MEET_SFU_PROCESSES {chosen.sfu_processes}: "
-            f"set it to {LAST_PORT - chosen.sfu_processes + 1} or less."
-        )
+    for name, first in (("MEET_UDP_PORT", chosen.udp_port), ("MEET_TCP_PORT", chosen.first_tcp_port)):
+        if first + chosen.sfu_processes - 1 > LAST_PORT:
+            raise Refused(
+                f"{name} {first} leaves no port for each of MEET_SFU_PROCESSES {chosen.sfu_processes}: "
+                f"set it to {LAST_PORT - chosen.sfu_processes + 1} or less."
+            )
     return chosen
 
 
@@ -187,6 +188,8 @@ def run(stop_asked: Event, *, services_only: bool) -> None:
             check_port(chosen.bind_host, chosen.port, socket.SOCK_STREAM, "MEET_PORT")
             for index in range(chosen.sfu_processes):
                 check_port(chosen.bind_host, chosen.udp_port + index, socket.SOCK_DGRAM, "MEET_UDP_PORT")
+                if chosen.first_tcp_port:
+                    check_port(chosen.bind_host, chosen.first_tcp_port + index, socket.SOCK_STREAM, "MEET_TCP_PORT")
         children = Children(home / "logs", stop_asked, hold)
         try:
             env = start_servers(children, chosen, home)

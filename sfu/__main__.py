@@ -21,7 +21,8 @@ from meet.domain.session import Session
 from meet.store import meetings, messages, rooms, sessions
 from meet.tokens import signing_secret
 from sfu.app import create_app
-from sfu.endpoint import Endpoint, announced_addresses
+from sfu.candidates import announced_addresses
+from sfu.endpoint import Endpoint, TcpPortTaken
 from sfu.media import MediaEvent, RoomMedia
 from sfu.node import Node
 from sfu.redis import connect
@@ -79,7 +80,13 @@ async def serve(chosen: Settings, stop_asked: asyncio.Event) -> None:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         living = asyncio.create_task(node.run())
         stopping = asyncio.create_task(stop_asked.wait())
-        log.info("media process %s on %s, UDP %d", node.node_id, listener.getsockname(), endpoint.port)
+        log.info(
+            "media process %s on %s, UDP %d, media by TCP on %s",
+            node.node_id,
+            listener.getsockname(),
+            endpoint.port,
+            endpoint.tcp.port if endpoint.tcp else "no port",
+        )
         try:
             await asyncio.wait({serving, living, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -96,10 +103,17 @@ async def serve(chosen: Settings, stop_asked: asyncio.Event) -> None:
 
 
 async def open_endpoint(chosen: Settings) -> Endpoint:
-    """The UDP socket of process i on port `udp_port + i`."""
+    """The UDP socket of process i on port `udp_port + i`, and its TCP port."""
     port = chosen.udp_port + chosen.process_index
+    tcp_port = chosen.first_tcp_port + chosen.process_index if chosen.first_tcp_port else None
+    announced = announced_addresses(chosen.announced_ip, chosen.bind_host)
     try:
-        return await Endpoint.open(chosen.bind_host, port, announced_addresses(chosen.announced_ip))
+        return await Endpoint.open(chosen.bind_host, port, announced, tcp_port=tcp_port)
+    except TcpPortTaken as error:
+        raise Refused(
+            f"TCP port {tcp_port} of {chosen.bind_host} can't be used for media ({error.strerror}): "
+            "set MEET_TCP_PORT to a free one, or 0 to do without, or stop what holds it."
+        ) from None
     except OSError as error:
         raise Refused(
             f"UDP port {port} of {chosen.bind_host} can't be used ({error.strerror}): "

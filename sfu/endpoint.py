@@ -1,10 +1,11 @@
-"""The one UDP socket of a media process, and the guard at its door.
+"""The one UDP socket of a media process, its TCP port, and the guard at their door.
 
 Theory of operation. All peers share the socket, so every datagram is sorted twice: by its first byte (RFC 7983: STUN,
 DTLS, SRTP) and by its sender's address. STUN goes by the user fragment in its USERNAME to the transport that has it,
 which checks MESSAGE-INTEGRITY; only that makes an address known. Whatever else comes from an address that is not
 known is dropped unread. Nothing is kept for a stranger, so a flood costs the time to read it and no memory, and
-nothing is answered that was not signed, so nobody can be made to be flooded by us.
+nothing is answered that was not signed, so nobody can be made to be flooded by us. What comes by TCP is sorted the
+same; that a connection is made is no proof of anything, and `sfu.tcp` bounds what such a stranger may hold.
 
 Packets go out in batches: what a burst of arrivals leads to is sent when the burst has been read, and what is sent at
 other times at the end of the event loop's turn. While much is sent, the socket is left unread for 2 ms at a time: a
@@ -21,8 +22,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sfu import stun
-from sfu.plane.base import Address, Plane
+from sfu.candidates import host_candidates
+from sfu.plane.base import Address, Plane, TcpAddress
 from sfu.plane.python import PythonPlane
+from sfu.tcp import TcpListener
 from sfu.transport import PacketHandler, StateHandler, WebRtcTransport
 
 logger = logging.getLogger(__name__)
@@ -60,26 +63,29 @@ class EndpointCounters:
     """What an error of ours was met with; the first is in the log."""
 
 
+class TcpPortTaken(OSError):
+    """The TCP port can't be had; its `strerror` says why."""
+
+
 class Endpoint:
-    """One UDP socket that all peers of a media process share; open it with `Endpoint.open`."""
+    """The UDP socket and the TCP port that all peers of a media process share; open it with `Endpoint.open`."""
 
     def __init__(
         self,
         sock: socket.socket,
         announced: tuple[str, ...],
         *,
+        tcp: socket.socket | None = None,
         clock: Callable[[], float],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._socket = sock
         self._clock = clock
         self._loop = loop
-        self._plane: Plane = PythonPlane(sock, self._wake)
+        self._tcp = TcpListener(tcp, self, self._wake, clock=clock, loop=loop) if tcp else None
+        self._plane: Plane = PythonPlane(sock, self._wake, self._tcp)
         self._port: int = sock.getsockname()[1]
-        self._candidates = tuple(
-            f"candidate:{n} 1 udp {_priority(n)} {address} {self._port} typ host"
-            for n, address in enumerate(announced, 1)
-        )
+        self._candidates = host_candidates(announced, self._port, self._tcp.port if self._tcp else None)
         self._listening: dict[WebRtcTransport, tuple[str, ...]] = {}
         self._by_ufrag: dict[str, WebRtcTransport] = {}
         self._by_address: dict[Address, WebRtcTransport] = {}
@@ -96,12 +102,19 @@ class Endpoint:
 
     @classmethod
     async def open(
-        cls, host: str, port: int, announced: tuple[str, ...], *, clock: Callable[[], float] = time.monotonic
+        cls,
+        host: str,
+        port: int,
+        announced: tuple[str, ...],
+        *,
+        tcp_port: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> "Endpoint":
-        """Bind to a literal address; `port` 0 takes a free one. An IPv6 `host` of `::` takes IPv4 as well.
+        """Bind to a literal address; a port of 0 takes a free one. An IPv6 `host` of `::` takes IPv4 as well.
 
         `announced` are the addresses that our ICE candidates name (see `announced_addresses`), in order of
-        preference. Raises OSError where the port is taken and ValueError where an address is not one.
+        preference. Without a `tcp_port` there is UDP alone. Raises `TcpPortTaken`, OSError where the UDP port is
+        taken, and ValueError where an address is not one.
         """
         for address in (host, *announced):
             ipaddress.ip_address(address)
@@ -112,15 +125,21 @@ class Endpoint:
             if host == "::":
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             sock.bind((host, port))
+            tcp = _listen(host, tcp_port) if tcp_port is not None else None
         except OSError:
             sock.close()
             raise
-        return cls(sock, announced, clock=clock, loop=asyncio.get_running_loop())
+        return cls(sock, announced, tcp=tcp, clock=clock, loop=asyncio.get_running_loop())
 
     @property
     def port(self) -> int:
         """The UDP port."""
         return self._port
+
+    @property
+    def tcp(self) -> TcpListener | None:
+        """The TCP port, if there is one."""
+        return self._tcp
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -155,6 +174,8 @@ class Endpoint:
             transport.close()
         self._closed = True
         self._plane.flush()
+        if self._tcp is not None:
+            self._tcp.close()
         for handle in (self._flush_handle, self._read_handle, self._tick_handle):
             if handle is not None:
                 handle.cancel()
@@ -168,6 +189,8 @@ class Endpoint:
                 transport.tick(now)
             except Exception:
                 self._note_bug("a transport's tick")
+        if self._tcp is not None:
+            self._tcp.tick(now)
 
     # What transports need of their endpoint: `transport.Host`.
 
@@ -194,18 +217,47 @@ class Endpoint:
                 return False
             owner.lose(address)
         self._by_address[address] = transport
+        if self._tcp is not None and isinstance(address, TcpAddress):
+            self._tcp.trust(address)
         return True
 
     def release(self, address: Address) -> None:
         """Read nothing from an address any more."""
         self._by_address.pop(address, None)
+        if self._tcp is not None and isinstance(address, TcpAddress):
+            self._tcp.drop(address)
 
     def leave(self, transport: WebRtcTransport) -> None:
         """Forget a transport."""
         for ufrag in self._listening.pop(transport, ()):
             self._by_ufrag.pop(ufrag, None)
         for address in transport.addresses:
-            self._by_address.pop(address, None)
+            self.release(address)
+
+    # What comes by TCP: `sfu.tcp.listener.Receiver`.
+
+    def receive_burst(self, datagrams: list[bytes], address: Address) -> None:
+        """Sort datagrams that arrived together, and send what they lead to together."""
+        self._in_burst = True
+        try:
+            now = self._clock()
+            for datagram in datagrams:
+                try:
+                    self.receive(datagram, address, now)
+                except Exception:
+                    self._note_bug("a datagram")
+                if self._closed:
+                    return
+        finally:
+            self._in_burst = False
+            if not self._closed:
+                self._flush()
+
+    def lost(self, address: TcpAddress) -> None:
+        """A connection over which a check had come has ended."""
+        transport = self._by_address.pop(address, None)
+        if transport is not None:
+            transport.lose(address)
 
     # Arrivals.
 
@@ -298,25 +350,11 @@ class Endpoint:
         self.tick(self._clock())
 
 
-def announced_addresses(setting: str) -> tuple[str, ...]:
-    """The addresses for `Endpoint.open` from `MEET_ANNOUNCED_IP`: its comma-separated list, or for `auto` our own.
-
-    Our own is the one that the machine's route to the Internet begins with, or loopback where it has no such route.
-    """
-    if setting.strip() != "auto":
-        return tuple(address.strip() for address in setting.split(",") if address.strip())
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing; an address of nobody (RFC 5737)
-        except OSError:
-            return ("127.0.0.1",)
-        address: str = probe.getsockname()[0]
-        return (address,)
-
-
-def _priority(number: int) -> int:
-    """RFC 8445 section 5.1.2.1 for a host candidate of component 1, with a local preference that falls in order."""
-    return 126 << 24 | (65536 - number) << 8 | 255
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return TcpListener.bind(host, port)
+    except OSError as error:
+        raise TcpPortTaken(error.errno, error.strerror) from error
 
 
 def _widen(sock: socket.socket) -> None:

@@ -39,6 +39,18 @@ class System:
 StartSystem = Callable[..., AbstractContextManager[System]]
 
 
+def unused_media_port() -> int:
+    """A port of loopback that nobody uses now, by UDP or by TCP: a media process takes both."""
+    while True:
+        port = unused_port(socket.SOCK_DGRAM)
+        with socket.socket() as one:
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
 def clean_environment() -> dict[str, str]:
     """The environment without what configures Meet or AWS: a test must not depend on a developer's shell."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("MEET_", "AWS_"))}
@@ -98,7 +110,7 @@ def start_system(backend: dict[str, str], tmp_path_factory: pytest.TempPathFacto
             "MEET_HOME": str(tmp_path_factory.mktemp("system")),
             "MEET_BIND_HOST": "127.0.0.1",
             "MEET_PORT": str(unused_port()),
-            "MEET_UDP_PORT": str(unused_port(socket.SOCK_DGRAM)),
+            "MEET_UDP_PORT": str(unused_media_port()),
             "MEET_ANNOUNCED_IP": "127.0.0.1",
             "MEET_REDIS_URL": backend["MEET_REDIS_URL"].removesuffix("/0") + f"/{number}",
             "MEET_TABLE_PREFIX": f"test{number}-",

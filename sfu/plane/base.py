@@ -5,10 +5,20 @@ Everything per packet is behind these two protocols, so that an engine written i
 """
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
-Address = tuple[str, int] | tuple[str, int, int, int]
-"""A peer's address as the socket gives it: (host, port), and for IPv6 (host, port, flow, scope)."""
+
+class TcpAddress(NamedTuple):
+    """A peer at the other end of a TCP connection. With three parts it equals no address of UDP."""
+
+    host: str
+    port: int
+    number: int
+    """Of the connection: one that is made from the same port later is another."""
+
+
+Address = tuple[str, int] | tuple[str, int, int, int] | TcpAddress
+"""Where a peer is: for UDP as the socket gives it, (host, port), and for IPv6 (host, port, flow, scope)."""
 
 Profile = Literal["SRTP_AEAD_AES_128_GCM", "SRTP_AES128_CM_SHA1_80"]
 """A DTLS-SRTP protection profile by its registered name (RFC 5764 section 4.1.2, RFC 7714 section 14.2)."""
@@ -68,8 +78,21 @@ class PlaneSession(Protocol):
         """The compound RTCP packet inside an SRTCP datagram, or None."""
 
 
+class Streams(Protocol):
+    """The TCP connections of those peers that have one instead of UDP; `sfu.tcp.TcpListener` has them."""
+
+    def queue(self, address: TcpAddress, header: bytes, body: bytes) -> bool:
+        """Queue one packet until the next flush; False where it is dropped."""
+
+    def send(self, datagram: bytes, address: TcpAddress) -> bool:
+        """Send one datagram now; False where it is dropped."""
+
+    def flush(self) -> None:
+        """Send what was queued."""
+
+
 class Plane(Protocol):
-    """Everything that one UDP socket sends."""
+    """Everything that is sent: by one UDP socket, or by the TCP connections of those who have them."""
 
     @property
     def departed(self) -> int:

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from sfu.plane.base import Address, SessionCounters, SrtpKeys
+from sfu.plane.base import Address, SessionCounters, SrtpKeys, Streams, TcpAddress
 from sfu.plane.cm import CmReceiver, CmSender
 from sfu.plane.derivation import aead_keys
 from sfu.plane.gcm import GcmReceiver, GcmSender
-from sfu.plane.outbox import ENDED, DatagramSocket, Outbox
+from sfu.plane.outbox import ENDED, DatagramSocket, Outbox, Run
+from sfu.plane.streams import StreamOutbox
 
 
 class Sender(Protocol):
@@ -30,13 +31,23 @@ class Receiver(Protocol):
         """The compound RTCP packet."""
 
 
-class PythonSession:
-    """One peer's SRTP; implements `PlaneSession`."""
+class Box(Protocol):
+    """Where encrypted packets wait to be sent."""
 
-    def __init__(self, sender: Sender, receiver: Receiver, outbox: Outbox, address: Address) -> None:
+    def begin(self, address: Address, header: bytes, body: bytes, size: int) -> Run | None:
+        """Queue a packet, and tell which run further ones may join; None: it was dropped."""
+
+
+class PythonSession:
+    """One peer's SRTP; implements `PlaneSession`. `box_for` says where what is sent to an address waits."""
+
+    def __init__(
+        self, sender: Sender, receiver: Receiver, box_for: Callable[[Address], Box], address: Address
+    ) -> None:
         self._sender = sender
         self._receiver = receiver
-        self._outbox = outbox
+        self._box_for = box_for
+        self._outbox = box_for(address)
         self._address = address
         self._run = ENDED
         self.counters = SessionCounters()
@@ -49,6 +60,7 @@ class PythonSession:
     @address.setter
     def address(self, address: Address) -> None:
         self._address = address
+        self._outbox = self._box_for(address)
         self._run = ENDED
 
     def send_rtp(self, ssrc: int, index: int, header: bytes, payload: bytes) -> None:
@@ -95,18 +107,19 @@ class PythonSession:
 
 
 class PythonPlane:
-    """Implements `Plane` over one non-blocking UDP socket.
+    """Implements `Plane` over one non-blocking UDP socket, and TCP connections where there are `streams`.
 
     `wake` is called when there is something to flush, once until the next flush.
     """
 
-    def __init__(self, sock: DatagramSocket, wake: Callable[[], None]) -> None:
+    def __init__(self, sock: DatagramSocket, wake: Callable[[], None], streams: Streams | None = None) -> None:
         self._outbox = Outbox(sock, wake)
+        self._streams = StreamOutbox(streams)
 
     @property
     def departed(self) -> int:
         """See `Plane.departed`."""
-        return self._outbox.departed
+        return self._outbox.departed + self._streams.departed
 
     @property
     def waiting(self) -> int:
@@ -116,7 +129,7 @@ class PythonPlane:
     @property
     def dropped(self) -> int:
         """Packets that the kernel would not take."""
-        return self._outbox.dropped
+        return self._outbox.dropped + self._streams.dropped
 
     def session(self, keys: SrtpKeys, address: Address) -> PythonSession:
         """See `Plane.session`."""
@@ -128,12 +141,19 @@ class PythonPlane:
         else:
             sender = CmSender(keys.outbound_key, keys.outbound_salt)
             receiver = CmReceiver(keys.inbound_key, keys.inbound_salt)
-        return PythonSession(sender, receiver, self._outbox, address)
+        return PythonSession(sender, receiver, self._box_for, address)
 
     def send(self, datagram: bytes, address: Address) -> None:
         """See `Plane.send`."""
-        self._outbox.send(datagram, address)
+        if isinstance(address, TcpAddress):
+            self._streams.send(datagram, address)
+        else:
+            self._outbox.send(datagram, address)
 
     def flush(self) -> None:
         """See `Plane.flush`."""
         self._outbox.flush()
+        self._streams.flush()
+
+    def _box_for(self, address: Address) -> Box:
+        return self._streams if isinstance(address, TcpAddress) else self._outbox

@@ -30,6 +30,9 @@ class Settings(BaseSettings):
 
     udp_port: int = Field(40000, ge=1, le=65535)
     """Media process i binds UDP port `udp_port + i`."""
+    tcp_port: int | None = Field(None, ge=0, le=65535)
+    """Media process i takes TCP port `tcp_port + i` for peers that UDP can't reach; unset: the numbers of `udp_port`;
+    0: none."""
     announced_ip: str = "auto"
     """The addresses put into ICE candidates, comma-separated; `auto` finds the machine's own."""
     sfu_processes: int = Field(1, ge=1, le=64)
@@ -128,6 +131,11 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """The public base URL, never empty, without a trailing slash."""
         return self.public_base_url or f"http://localhost:{self.port}"
+
+    @cached_property
+    def first_tcp_port(self) -> int:
+        """The TCP port for media of the first process, or 0 for none."""
+        return self.udp_port if self.tcp_port is None else self.tcp_port
 
     @cached_property
     def signaling_url(self) -> str:

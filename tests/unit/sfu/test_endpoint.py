@@ -12,7 +12,7 @@ import pytest
 from aioice import stun as aioice_stun
 
 from sfu.dtls import Dtls, Identity
-from sfu.endpoint import BUSY_PPS, LOAD_WINDOW_S, Endpoint, announced_addresses
+from sfu.endpoint import BUSY_PPS, LOAD_WINDOW_S, Endpoint
 from sfu.ice import CONSENT_S, HOLD_S
 from sfu.plane.python import PythonPlane, PythonSession
 from sfu.rtp.parameters import RemoteTransport
@@ -341,12 +341,6 @@ async def test_an_ipv6_socket_takes_both(clock: Clock, make_peer: MakePeer) -> N
 async def test_names_are_not_addresses(host: str, announced: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="does not appear to be"):
         await Endpoint.open(host, 0, announced)
-
-
-def test_announced_addresses_are_the_settings_or_our_own() -> None:
-    assert announced_addresses("192.0.2.1, 2001:db8::1") == ("192.0.2.1", "2001:db8::1")
-    (own,) = announced_addresses("auto")
-    assert socket.inet_aton(own)
 
 
 async def test_a_socket_that_breaks_is_logged_and_not_raised(

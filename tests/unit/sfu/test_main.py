@@ -58,6 +58,23 @@ class TestRefusals:
             with pytest.raises(main.Refused, match=f"^UDP port {port} of 127.0.0.1 can't be used .*MEET_UDP_PORT"):
                 await main.open_endpoint(chosen)
 
+    async def test_a_taken_tcp_port_is_one_sentence(self, configured: Callable[..., Settings]) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as holder:
+            port = holder.getsockname()[1]
+            chosen = configured(MEET_TCP_PORT=str(port - 1), MEET_PROCESS_INDEX="1")
+            with pytest.raises(main.Refused, match=f"^TCP port {port} of 127.0.0.1 .*set MEET_TCP_PORT"):
+                await main.open_endpoint(chosen)
+
+    async def test_the_tcp_port_follows_the_udp_port_or_is_off(self, configured: Callable[..., Settings]) -> None:
+        chosen = configured()
+        endpoint = await main.open_endpoint(chosen)
+        assert endpoint.tcp is not None
+        assert endpoint.tcp.port == endpoint.port
+        endpoint.close()
+        endpoint = await main.open_endpoint(configured(MEET_TCP_PORT="0"))
+        assert endpoint.tcp is None
+        endpoint.close()
+
     @pytest.mark.parametrize("name", ["MEET_ANNOUNCED_IP", "MEET_BIND_HOST"])
     async def test_a_name_is_no_address(self, configured: Callable[..., Settings], name: str) -> None:
         with pytest.raises(main.Refused, match="must be IP addresses"):

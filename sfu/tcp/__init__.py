@@ -1,0 +1,5 @@
+"""The TCP port for peers whose network lets no UDP through."""
+
+from sfu.tcp.listener import TcpListener
+
+__all__ = ["TcpListener"]
