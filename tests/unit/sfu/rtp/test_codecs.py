@@ -4,9 +4,11 @@ from hypothesis import strategies as st
 
 from sfu.rtp.av1 import av1
 from sfu.rtp.bits import KeyFrame
-from sfu.rtp.codecs import detector, red_primary, vp8, vp9
+from sfu.rtp.codecs import detector, red_primary
 from sfu.rtp.h264 import h264
 from sfu.rtp.packet import PacketError
+from sfu.rtp.vp8 import vp8
+from sfu.rtp.vp9 import vp9
 
 VP8_KEY = bytes.fromhex("10 02 00 9d012a 8002 6801")  # frame tag with P = 0, start code, 640 x 360
 
