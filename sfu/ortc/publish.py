@@ -16,6 +16,7 @@ from sfu.ortc.sections import (
     rejected_lines,
     transport_lines,
 )
+from sfu.ortc.simulcast import read_simulcast, simulcast_lines
 from sfu.rtp.parameters import RemoteTransport, RtpParameters, TransportParameters
 
 MAX_OFFERED = 64
@@ -55,7 +56,7 @@ def read_publish_offer(text: str) -> PublishOffer:
     """Understand an offer to publish.
 
     Taken is every audio and video section with a codec that the SFU carries, in the first BUNDLE group or alone.
-    Sections that do not send are answered inactive and may send later. A simulcast offer is read as one stream.
+    Sections that do not send are answered inactive and may send later.
 
     Raises:
         SdpError: the offer is malformed, too large, or lacks what WebRTC requires.
@@ -97,11 +98,7 @@ def publish_answer(offer: PublishOffer, transport: TransportParameters, origin: 
             continue
         direction: Direction = "recvonly" if s.sending else "inactive"
         written = media_lines(s.parameters, direction, ours, protocol=s.section.protocol)
-        # Refused altogether, simulcast breaks the next negotiation: Chromium offers it again, but without the rid
-        # extension, and then does not take its own offer.
-        rids = [encoding.rid for encoding in s.parameters.encodings if encoding.rid]
-        written += [f"a=rid:{rid} recv" for rid in rids] + [f"a=simulcast:recv {rid}" for rid in rids]
-        lines.append(written)
+        lines.append(written + simulcast_lines(s.parameters.encodings))
     return write(origin, mids, lines, mixed_extensions=offer.mixed_extensions)
 
 
@@ -112,8 +109,10 @@ def _parameters(section: Section) -> RtpParameters | None:
     if not (section.has("rtcp-mux") or section.has("rtcp-mux-only")):
         raise SdpError(f"{section.where}: rtcp-mux is required (RFC 8829 section 5.1.1)")
     encoding, cname = read_encoding(section)
+    # Firefox announces SSRCs beside the rids; the rids are what its packets say.
+    encodings = read_simulcast(section, codecs) or (encoding,)
     return RtpParameters(
-        section.mid, kind_of(section), codecs, read_extensions(section, way="sendonly"), (encoding,), cname
+        section.mid, kind_of(section), codecs, read_extensions(section, way="sendonly"), encodings, cname
     )
 
 

@@ -26,8 +26,6 @@ _HASH_BYTES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
 """What a fingerprint may be made with; RFC 8122 section 5 has done with MD5 and SHA-1."""
 _PROTOCOLS = {"UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "TCP/DTLS/RTP/SAVPF", "TCP/DTLS/RTP/SAVP"}
 """What RFC 8829 section 5.1.2 has to be treated alike; an answer repeats the offer's."""
-_RID = re.compile(r"[A-Za-z0-9_-]{1,16}", re.ASCII)
-"""RFC 8851 section 10; longer ones do not fit into a one-byte header extension."""
 _ICE = re.compile(r"[A-Za-z0-9+/]+", re.ASCII)
 
 
@@ -101,11 +99,9 @@ def read_extensions(section: Section, *, way: Literal["sendonly", "recvonly"]) -
 
 
 def read_encoding(section: Section) -> tuple[Encoding, str]:
-    """The one stream of a section that we take, and its CNAME.
+    """The one stream of a section that announces SSRCs, and its CNAME; of an old-style `ssrc-group:SIM` the first.
 
-    Of a simulcast offer (RFC 8853), which announces rids instead of SSRCs, it is the last stream that isn't paused:
-    browsers order them from the smallest picture to the full one (WebRTC section 5.2, `scaleResolutionDownBy`). Of an
-    old-style `ssrc-group:SIM` it is the first.
+    A section that announces nothing has an encoding of unknown SSRC. Simulcast is read by `sfu.ortc.simulcast`.
 
     Raises:
         SdpError: an `ssrc` or `ssrc-group` line is malformed.
@@ -127,7 +123,7 @@ def read_encoding(section: Section) -> tuple[Encoding, str]:
         if semantics == "FID" and len(numbers) == 2:
             pairs.setdefault(numbers[0], numbers[1])
     if not ssrcs:
-        return Encoding(rid=_rid(section)), cname
+        return Encoding(), cname
     repairs = set(pairs.values())
     ssrc = next((ssrc for ssrc in ssrcs if ssrc not in repairs), next(iter(ssrcs)))
     return Encoding(ssrc=ssrc, rtx_ssrc=pairs.get(ssrc)), cname
@@ -156,15 +152,6 @@ def read_transport(description: Description, section: Section) -> RemoteTranspor
     if setup is None:
         raise SdpError(f"{section.where}: setup must be actpass, active or passive")
     return RemoteTransport(ufrag, pwd, usable, setup)
-
-
-def _rid(section: Section) -> str | None:
-    """The rid of the stream that we take of a simulcast offer, or None where it isn't one (RFC 8853 section 5.1)."""
-    words = (section.value("simulcast") or "").split()
-    listed = words[words.index("send") + 1 :][:1] if "send" in words else []
-    streams = [stream.partition(",")[0] for text in listed for stream in text.split(";")]
-    announced = {rid for rid, _, rest in (v.partition(" ") for v in section.values("rid")) if rest.startswith("send")}
-    return next((rid for rid in reversed(streams) if rid in announced and _RID.fullmatch(rid)), None)
 
 
 def media_lines(

@@ -61,6 +61,8 @@ class Encoding:
     ssrc: int | None = None
     rtx_ssrc: int | None = None
     rid: str | None = None
+    restrictions: str = ""
+    """What the sender says of a rid (RFC 8851 section 5), as in SDP: `max-width=1280;max-fps=30`."""
 
 
 @dataclass(frozen=True, slots=True)
