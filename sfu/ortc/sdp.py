@@ -22,6 +22,7 @@ MAX_MID = 16
 _TOKEN = re.compile(r"[!#-'*+\-.0-9A-Z^-~]+", re.ASCII)
 """RFC 8866 section 9, `token`."""
 _LINE = re.compile(r"[a-z]=")
+_ICE = re.compile(r"[A-Za-z0-9+/]+", re.ASCII)
 _DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
 
 
@@ -140,6 +141,14 @@ def token(text: str, what: str) -> str:
     if not _TOKEN.fullmatch(text):
         raise SdpError(f"{what} is malformed: {text[:40]!r}")
     return text
+
+
+def ice_credentials(ufrag: str | None, pwd: str | None, where: str) -> tuple[str, str]:
+    """A pair of `ice-ufrag` and `ice-pwd` (RFC 8839 section 5.4); `where` names their place in the error."""
+    ufrag, pwd = ufrag or "", pwd or ""
+    if not (_ICE.fullmatch(ufrag) and _ICE.fullmatch(pwd) and 4 <= len(ufrag) <= 256 and 22 <= len(pwd) <= 256):
+        raise SdpError(f"{where}: ice-ufrag or ice-pwd is missing or malformed (RFC 8839 section 5.4)")
+    return ufrag, pwd
 
 
 def _section(index: int, line: str, attributes: list[tuple[str, str]], fallback: Direction) -> Section:

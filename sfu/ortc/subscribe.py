@@ -14,6 +14,7 @@ from sfu.ortc.sections import (
 from sfu.rtp.parameters import (
     ABS_SEND_TIME_URI,
     MID_URI,
+    TRANSPORT_CC_URI,
     Encoding,
     RemoteTransport,
     RtpCodec,
@@ -61,8 +62,8 @@ def consumer_parameters(track: TrackInfo, mid: str, ssrc: int, rtx_ssrc: int) ->
         return None
     has_rtx = any(c.name == "rtx" and c.parameter("apt") == str(sent.payload_type) for c in source.codecs)
     codecs = (ours, our_rtx(ours)) if has_rtx else (ours,)
-    # The mid and the send time are written by us; the rest is only there if the publisher sends it.
-    uris = {MID_URI, ABS_SEND_TIME_URI, *(extension.uri for extension in source.header_extensions)}
+    # The mid, the send time and the numbers are written by us; the rest is only there if the publisher sends it.
+    uris = {MID_URI, ABS_SEND_TIME_URI, TRANSPORT_CC_URI, *(extension.uri for extension in source.header_extensions)}
     uris.intersection_update(EXTENSIONS[source.kind])
     return RtpParameters(
         mid=mid,
@@ -83,7 +84,7 @@ def subscribe_offer(sections: tuple[OfferedSection, ...], transport: TransportPa
         direction: Direction = "sendonly" if s.track and not s.stopped else "inactive"
         written = media_lines(s.parameters, direction, ours, protocol="UDP/TLS/RTP/SAVPF", rejected=s.stopped)
         if s.track and not s.stopped:
-            written += _stream_lines(s.parameters, f"{s.track.user_id} {s.track.track_id}")
+            written += stream_lines(s.parameters, f"{s.track.user_id} {s.track.track_id}")
         lines.append(written)
     return write(origin, bundle, lines, mixed_extensions=True)
 
@@ -149,7 +150,8 @@ def _agreed(section: Section, offered: RtpParameters, track: TrackInfo) -> RtpPa
     )
 
 
-def _stream_lines(parameters: RtpParameters, msid: str) -> list[str]:
+def stream_lines(parameters: RtpParameters, msid: str) -> list[str]:
+    """The lines of a section that name the stream which we send there (RFC 8830, RFC 5576)."""
     encoding = parameters.encodings[0]
     lines = [f"a=msid:{msid}"]
     if encoding.rtx_ssrc is not None:

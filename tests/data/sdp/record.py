@@ -87,17 +87,21 @@ async def publish(page: Any) -> str:
 
 async def others(page: Any) -> None:
     """Record offers that are not what the meeting page makes."""
-    simulcast, data = await page.evaluate("""async () => {
+    simulcast, data, watch = await page.evaluate("""async () => {
         const simulcast = new RTCPeerConnection();
         const sendEncodings = [{rid: 'q', scaleResolutionDownBy: 4}, {rid: 'f'}];
         simulcast.addTransceiver(media.getVideoTracks()[0], {direction: 'sendonly', sendEncodings});
         const data = new RTCPeerConnection();
         data.createDataChannel('chat');
         media.getTracks().forEach((track) => data.addTrack(track, media));
-        return [(await simulcast.createOffer()).sdp, (await data.createOffer()).sdp];
+        const watch = new RTCPeerConnection();
+        for (const kind of ['video', 'audio']) watch.addTransceiver(kind, {direction: 'recvonly'});
+        const offers = await Promise.all([simulcast, data, watch].map((pc) => pc.createOffer()));
+        return offers.map(({sdp}) => sdp);
     }""")
     save("simulcast", simulcast)
     save("sendrecv-data", data)
+    save("watch", watch)
 
 
 async def subscribe(page: Any, publication: str) -> None:
