@@ -48,6 +48,8 @@ class Consumer:
         self.peer_id = peer_id
         self.outlives_track = False
         """Whether the end of its track only leaves it without one: `Router.follow` gives it the next."""
+        self.insists = False
+        """Whether it gets its track even while that is hushed; set by `Router.insist`."""
         self.ssrc = parameters.encodings[0].ssrc
         self.rtx_ssrc = parameters.encodings[0].rtx_ssrc
         self.closed = False

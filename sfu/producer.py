@@ -35,6 +35,10 @@ class Producer:
         self.track = track
         self.muted = False
         """Whether nothing of the track is forwarded; set by `Router.mute`."""
+        self.hushed = False
+        """Whether only those consumers get it that insist; set by `Router.hush`."""
+        self.listener: Forward | None = None
+        """Who hears each new packet before the consumers; set by `Router.listen`."""
         self.forward: tuple[Forward, ...] = ()
         """Who gets each new packet; kept by the router."""
         self.sharing: Sharing = {}

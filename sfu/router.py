@@ -15,7 +15,7 @@ from random import Random, SystemRandom
 from types import MappingProxyType
 
 from sfu.consumer import REPORT_INTERVAL_S, Consumer
-from sfu.producer import Producer
+from sfu.producer import Forward, Producer
 from sfu.rtp import rtcp
 from sfu.rtp.packet import PacketError, RtpPacket, parse
 from sfu.rtp.parameters import MID_URI, RtpParameters, RtpTransport, TrackInfo
@@ -218,6 +218,36 @@ class Router:
         if not muted:
             producer.want_key_frame()
 
+    def listen(self, track_id: str, listener: Forward) -> None:
+        """Let somebody hear every new packet of a track that isn't muted, hushed or not. KeyError if unknown."""
+        producer = self._producers[track_id]
+        producer.listener = listener
+        self._connect(producer)
+
+    def hush(self, track_id: str, hushed: bool) -> None:
+        """Forward a track only to who insists, or to all again. KeyError if unknown.
+
+        Of audio alone: it goes on with any packet, so nobody is asked for anything.
+        """
+        producer = self._producers[track_id]
+        if producer.hushed == hushed:
+            return
+        producer.hushed = hushed
+        for consumer in self._consumers[track_id]:
+            if not consumer.insists:
+                consumer.pause()
+        self._connect(producer)
+
+    def insist(self, consumer: Consumer, insists: bool) -> None:
+        """Let a subscriber have its track though it be hushed, or no more."""
+        if consumer.insists == insists:
+            return
+        consumer.insists = insists
+        producer = consumer.producer
+        if producer.hushed and producer.track.track_id in self._producers:
+            consumer.pause()
+            self._connect(producer)
+
     # --- what arrives
 
     def receive_rtp(self, peer_id: str, data: bytes, now: float) -> None:
@@ -318,7 +348,8 @@ class Router:
         consumers = self._consumers[track_id]
         waiting = self._switches.get(track_id, ())
         producer.forward = (
-            *(consumer.forward for consumer in consumers if consumer.connected),
+            *((producer.listener,) if producer.listener else ()),
+            *(c.forward for c in consumers if c.connected and (c.insists or not producer.hushed)),
             *(switch.forward for switch in waiting if switch.consumer.connected),
         )
 

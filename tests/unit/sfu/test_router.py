@@ -98,6 +98,40 @@ def test_a_packet_reaches_every_subscriber_of_its_track_and_nobody_else(room):
     assert room.got("alice") == [to_b1.ssrc]
 
 
+def test_a_hushed_track_reaches_its_listener_and_who_insists(room: Room) -> None:
+    room.publish("mic", "alice", ssrc=1, codec=OPUS)
+    bob, carol = room.subscribe("mic", "bob", codec=OPUS), room.subscribe("mic", "carol", codec=OPUS)
+    heard: list[int] = []
+    room.router.listen("mic", lambda _stream, packet: heard.append(packet.index))
+    room.router.insist(carol, True)
+    room.send("alice", 1, 1, payload_type=111)
+    room.router.hush("mic", True)
+    for number in (2, 3, 4):
+        room.send("alice", 1, number, payload_type=111)
+    room.router.hush("mic", False)
+    room.send("alice", 1, 5, payload_type=111)
+    assert heard == [1, 2, 3, 4, 5]
+    assert (bob.packets, carol.packets) == (2, 5)
+    first, second = room.transport("bob").indices
+    assert second == first + 1  # the subscriber sees no loss
+    room.router.hush("mic", True)
+    room.router.insist(carol, False)
+    room.send("alice", 1, 6, payload_type=111)
+    assert (bob.packets, carol.packets) == (2, 5)
+    room.router.mute("mic", True)
+    room.send("alice", 1, 7, payload_type=111)
+    assert heard[-1] == 6
+
+
+def test_a_listener_goes_with_its_track(room: Room) -> None:
+    producer = room.publish("mic", "alice", ssrc=1, codec=OPUS)
+    room.router.listen("mic", lambda _stream, _packet: None)
+    room.router.close_producer("mic", 1.0)
+    assert producer.forward == ()
+    with pytest.raises(KeyError):
+        room.router.listen("mic", lambda _stream, _packet: None)
+
+
 def test_an_unsignalled_ssrc_is_found_by_its_mid(room):
     room.publish("cam", "alice", mid="0")
     room.publish("screen", "alice", mid="1")
