@@ -9,7 +9,7 @@ up: .venv/ready $(SERVERS)
 	@exec $(RUN) localstack/up.py
 
 test: check $(SERVERS) .venvs/sam/ready
-	@localstack/debian-packages.sh chromium firefox-esr jq curl
+	@localstack/debian-packages.sh chromium firefox-esr jq curl ip=iproute2
 	$(RUN) -m pytest
 
 check: .venv/ready-dev
