@@ -210,7 +210,7 @@ class Node:
                 live.room.check_space(claims.user_id)
             seat = await self._take_seat(meeting.meeting_id, claims)
             async with self._lock(number):
-                live = await self._home(meeting)
+                live = await self._home(number, message.room_id)
                 if not socket.is_open:
                     self._drop_if_empty(live)
                     return
@@ -248,22 +248,27 @@ class Node:
         except Conflict as error:
             raise Refused(error.code, error.message) from None
 
-    async def _home(self, meeting: Meeting) -> LiveRoom:
-        """The meeting's room, begun now where nobody is there, and only if it is this process that holds it."""
-        if meeting.number in self._over:
+    async def _home(self, number: int, room_id: RoomId) -> LiveRoom:
+        """The meeting's room, begun now where nobody is there, and only if it is this process that holds it.
+
+        Call it with a seat taken: from then on the meeting's settings stay as the room begins with them.
+        """
+        if number in self._over:
             raise Refused("INVALID_ROOM", "Meeting room does not exist")
-        live = self._rooms.get(meeting.number)
+        live = self._rooms.get(number)
         if live is not None:
             return live
-        home = await self._presence.place(meeting.number, [self.node_id])
+        home = await self._presence.place(number, [self.node_id])
         if home != self.node_id or self.draining:
             raise Unavailable("The room is held by another media process. Please connect again.")
+        meeting = await self._meeting(room_id)
         room = Room(
             meeting_id=meeting.meeting_id,
             number=meeting.number,
             created_at=self.clocks.wall(),
             capacity=self.settings.max_participants,
             resume_s=self.settings.resume_s,
+            e2ee=meeting.require_e2ee,
         )
         live = LiveRoom(
             room,
@@ -273,7 +278,7 @@ class Node:
             departed=self._on_departed,
             changed=self._changed.set,
         )
-        self._rooms[meeting.number] = live
+        self._rooms[number] = live
         return live
 
     def _find(self, room_id: RoomId) -> LiveRoom | None:

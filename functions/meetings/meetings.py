@@ -37,6 +37,7 @@ def create(asked: CreateBody, user: SignedIn, response: Response) -> MeetingAnsw
         start_time=asked.start_time or now,
         duration_min=asked.duration,
         max_participants=asked.max_participants or settings().max_participants,
+        require_e2ee=asked.require_e2ee,
         created_at=now,
         updated_at=now,
     )

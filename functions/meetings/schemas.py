@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, StringConstraints, WithJsonSchema
 
 from meet.clock import iso
 from meet.config import settings
@@ -54,6 +54,8 @@ class CreateBody(BaseModel):
     duration: Minutes = 60
     max_participants: Seats | None = None
     """As many as the server allows where it is absent."""
+    require_e2ee: StrictBool = False
+    """Clients encrypt what they send end to end; the server forwards it and refuses to record, stream or process."""
 
 
 class UpdateBody(BaseModel):
@@ -64,12 +66,14 @@ class UpdateBody(BaseModel):
     start_time: DateTime | None = None
     duration: Minutes | None = None
     max_participants: Seats | None = None
+    require_e2ee: StrictBool | None = None
+    """Changed only while nobody is in the meeting."""
     status: Status | None = None
 
     def applied_to(self, meeting: Meeting, *, at: datetime) -> Meeting:
         """The meeting with these changes; the same value where there are none.
 
-        Raises `TransitionError` where the meeting's status can't become this one.
+        Raises `TransitionError` where the meeting's status can't become this one, and what `Meeting.updated` does.
         """
         if self.status is not None:
             meeting = meeting.moved_to(self.status, at=at)
@@ -82,6 +86,7 @@ class UpdateBody(BaseModel):
             start_time=self.start_time,
             duration_min=self.duration,
             max_participants=self.max_participants,
+            require_e2ee=self.require_e2ee,
         )
 
 
@@ -98,6 +103,7 @@ class MeetingAnswer(BaseModel):
     duration: int
     max_participants: int
     current_participants: int
+    require_e2ee: bool
     status: str
     join_url: str
     created_at: str
@@ -117,6 +123,7 @@ class MeetingAnswer(BaseModel):
             duration=meeting.duration_min,
             max_participants=meeting.max_participants,
             current_participants=meeting.current_participants(at),
+            require_e2ee=meeting.require_e2ee,
             status=meeting.status.value,
             join_url=f"{settings().base_url}/meetings/{meeting.meeting_id}/join",
             created_at=iso(meeting.created_at),

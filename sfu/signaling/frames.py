@@ -55,18 +55,23 @@ def joined(
     participant_id: str,
     session_id: str,
     resumed: bool,
+    e2ee: bool,
     participants: Sequence[Frame],
     tracks: Sequence[Frame],
     ice_servers: Sequence[Mapping[str, object]],
     now: float,
 ) -> Frame:
-    """To who joined or resumed: the whole state of the room, the others in it and their tracks."""
+    """To who joined or resumed: the whole state of the room, the others in it and their tracks.
+
+    `e2ee`: what is sent here is to be encrypted end to end (the meeting's `require_e2ee`).
+    """
     return {
         "type": "joined",
         "user_id": user_id,
         "participant_id": participant_id,
         "session_id": session_id,
         "resumed": resumed,
+        "e2ee": e2ee,
         "participants": list(participants),
         "tracks": list(tracks),
         "ice_servers": list(ice_servers),

@@ -170,11 +170,20 @@ class Room:
     """One live room. `now` is Unix time, everywhere."""
 
     def __init__(
-        self, *, meeting_id: str, number: int, created_at: float, capacity: int = 100, resume_s: float = 30.0
+        self,
+        *,
+        meeting_id: str,
+        number: int,
+        created_at: float,
+        capacity: int = 100,
+        resume_s: float = 30.0,
+        e2ee: bool = False,
     ) -> None:
         self.meeting_id = meeting_id
         self.number = number
         self.created_at = created_at
+        self.e2ee = e2ee
+        """Whether clients encrypt end to end; the same as long as the room lives."""
         self.total_messages = 0
         self.peak_participants = 0
         self._capacity = capacity
@@ -470,6 +479,7 @@ class Room:
             participant_id=participant.session.participant_id,
             session_id=participant.session.session_id,
             resumed=resumed,
+            e2ee=self.e2ee,
             participants=[
                 frames.participant(
                     user_id=other.user_id,

@@ -58,6 +58,7 @@ class FakeMeetings:
         self.hold: asyncio.Event | None = None
         """Where it is there, a seat is taken only once it is set; `holding` says that somebody waits."""
         self.holding = asyncio.Event()
+        self.e2ee = False
         self.loop = asyncio.get_running_loop()
         self.taken: list[str] = []
         self.released: list[str] = []
@@ -68,7 +69,8 @@ class FakeMeetings:
         if not self.there or ref not in (MeetingRef(uuid=MEETING_ID), MeetingRef(number=123)):
             return None
         now = datetime.now(UTC)
-        return Meeting(MEETING_ID, 123, "creator", "T", "", now, 30, self.most, now, now)
+        e2ee = self.e2ee
+        return Meeting(MEETING_ID, 123, "creator", "T", "", now, 30, self.most, now, now, require_e2ee=e2ee)
 
     def take_seat(self, meeting_id: str, user_id: str, username: str, *, now: datetime) -> Seat:
         self._check()

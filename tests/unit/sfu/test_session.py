@@ -86,6 +86,22 @@ class TestJoin:
         client.say(type="join", room_id=MEETING_ID)
         assert (await client.hear("joined"))["room_id"] == MEETING_ID
 
+    async def test_everybody_is_told_of_the_encryption_that_the_room_began_with(self, process: Any) -> None:
+        # the last word is what holds once the first seat is taken: it can't be changed from then on
+        process.meetings.hold = asyncio.Event()
+        client = process.connect("alice")
+        client.say(type="join", room_id=ROOM)
+        await process.meetings.holding.wait()
+        process.meetings.e2ee = True
+        process.meetings.hold.set()
+        assert (await client.hear("joined"))["e2ee"] is True
+        process.meetings.hold, process.meetings.e2ee = None, False
+        assert (await process.join("bob")).joined["e2ee"] is True
+        for other in (client, process.clients[-1]):
+            other.say(type="leave", room_id=ROOM)
+            await other.hear("left")
+        assert (await process.join("carol")).joined["e2ee"] is False
+
     async def test_a_full_meeting_is_refused(self, process: Any) -> None:
         process.meetings.most = 1
         await process.join("alice")

@@ -6,6 +6,10 @@ by which the store notices that two writers began from the same value.
 
 A seat is one participant's place. It is held until a moment that whoever is connected keeps moving; once that has
 passed, the seat counts for nothing, and the store takes it away when somebody needs it.
+
+Where `require_e2ee` is set, clients encrypt what they send before it reaches the server, which forwards it and can't
+read it. Whatever needs to read a meeting asks `require_readable` first. The setting is changed only while nobody sits
+there: who is inside was told, and acts on it, when they joined.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID, uuid5
+
+from meet.errors import Conflict
 
 
 class Status(StrEnum):
@@ -105,6 +111,8 @@ class Meeting:
     created_at: datetime
     updated_at: datetime
     status: Status = Status.SCHEDULED
+    require_e2ee: bool = False
+    """Whether what is said in it is end-to-end encrypted."""
     seats: Mapping[str, Seat] = field(default_factory=dict)
     version: int = 1
 
@@ -121,6 +129,18 @@ class Meeting:
         """Whether this user may change the meeting and see all of it: its creator, or an administrator."""
         return user_id == self.creator_id or role == "admin"
 
+    def require_readable(self) -> None:
+        """Raise `Conflict` (`MEETING_ENCRYPTED`) where the server can't read what is said in the meeting.
+
+        Recording, streaming and AI call this before they begin anything of a meeting's media.
+        """
+        if self.require_e2ee:
+            raise Conflict(
+                "This meeting is end-to-end encrypted: the server cannot read it, "
+                "so it cannot be recorded, streamed or processed",
+                code="MEETING_ENCRYPTED",
+            )
+
     def updated(
         self,
         *,
@@ -130,11 +150,15 @@ class Meeting:
         start_time: datetime | None = None,
         duration_min: int | None = None,
         max_participants: int | None = None,
+        require_e2ee: bool | None = None,
     ) -> Meeting:
         """The meeting with these fields changed; None leaves a field as it is.
 
-        Fewer seats than are taken is allowed: nobody is sent away, and nobody else comes in.
+        Fewer seats than are taken is allowed: nobody is sent away, and nobody else comes in. Another `require_e2ee`
+        while a seat is held raises `Conflict` (`MEETING_IN_USE`).
         """
+        if require_e2ee is not None and require_e2ee != self.require_e2ee and self.current_participants(at):
+            raise Conflict("require_e2ee can be changed only while nobody is in the meeting", code="MEETING_IN_USE")
         return replace(
             self,
             title=self.title if title is None else title,
@@ -142,6 +166,7 @@ class Meeting:
             start_time=start_time or self.start_time,
             duration_min=duration_min or self.duration_min,
             max_participants=max_participants or self.max_participants,
+            require_e2ee=self.require_e2ee if require_e2ee is None else require_e2ee,
             updated_at=at,
             version=self.version + 1,
         )

@@ -15,7 +15,13 @@ from itertools import islice
 from operator import and_
 from typing import Any
 
-from pynamodb.attributes import MapAttribute, NumberAttribute, UnicodeAttribute, UTCDateTimeAttribute
+from pynamodb.attributes import (
+    BooleanAttribute,
+    MapAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+    UTCDateTimeAttribute,
+)
 from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition, size
 from pynamodb.expressions.operand import Path
@@ -57,6 +63,7 @@ class _MeetingRow(Row):
     duration_min = NumberAttribute()
     max_participants = NumberAttribute()
     status = UnicodeAttribute()
+    require_e2ee = BooleanAttribute(default=False)
     created_at = UTCDateTimeAttribute()
     updated_at = UTCDateTimeAttribute()
     version = NumberAttribute()
@@ -264,7 +271,14 @@ def _replace(before: Meeting, after: Meeting) -> bool:
         actions.append(_MeetingRow.status.set(after.status.value))
     if after.status is Status.ENDED:
         actions += [_SEATS.set({}), _HELD.set({})]
-    return _write(before.meeting_id, actions, _MeetingRow.version == before.version) is not None
+    unchanged = _MeetingRow.version == before.version
+    if after.require_e2ee != before.require_e2ee:
+        # Nobody sat there, and so it must still be: a seat taken or renewed has a new lease and no new version.
+        actions.append(_MeetingRow.require_e2ee.set(after.require_e2ee))
+        leases = {user_id: _stamp(seat.held_until) for user_id, seat in before.seats.items()}
+        unchanged &= size(_SEATS) == len(leases)
+        unchanged = reduce(and_, (_HELD[user_id] == lease for user_id, lease in leases.items()), unchanged)
+    return _write(before.meeting_id, actions, unchanged) is not None
 
 
 def _read(meeting_id: str) -> Meeting | None:
@@ -310,6 +324,7 @@ def _row(meeting: Meeting) -> _MeetingRow:
         duration_min=meeting.duration_min,
         max_participants=meeting.max_participants,
         status=meeting.status.value,
+        require_e2ee=meeting.require_e2ee,
         created_at=meeting.created_at,
         updated_at=meeting.updated_at,
         version=meeting.version,
@@ -337,6 +352,7 @@ def _meeting(row: _MeetingRow) -> Meeting:
         duration_min=int(row.duration_min),
         max_participants=int(row.max_participants),
         status=Status(row.status),
+        require_e2ee=row.require_e2ee,
         created_at=row.created_at,
         updated_at=row.updated_at,
         version=int(row.version),

@@ -89,6 +89,22 @@ def test_a_title_is_enough(http: Any, alice: Headers) -> None:
     assert body["start_time"] == body["created_at"]
 
 
+def test_encryption_is_off_until_it_is_asked_for(http: Any, alice: Headers) -> None:
+    plain = http.post(MEETINGS, json=STANDUP, headers=alice).json()
+    encrypted = http.post(MEETINGS, json=STANDUP | {"require_e2ee": True}, headers=alice).json()
+    assert (plain["require_e2ee"], encrypted["require_e2ee"]) == (False, True)
+    assert http.get(path(encrypted), headers=alice).json()["require_e2ee"]
+    changed = http.put(path(encrypted), json={"require_e2ee": False}, headers=alice)
+    assert (changed.status_code, changed.json()["require_e2ee"]) == (200, False)
+
+
+def test_encryption_is_not_switched_while_somebody_is_there(http: Any, alice: Headers, bob: Headers) -> None:
+    meeting = http.post(MEETINGS, json=STANDUP, headers=alice).json()
+    http.post(path(meeting, "join"), headers=bob)
+    assert code(http.put(path(meeting), json={"require_e2ee": True}, headers=alice)) == (409, "MEETING_IN_USE")
+    assert http.put(path(meeting), json={"title": "Retro", "require_e2ee": False}, headers=alice).status_code == 200
+
+
 def test_numbers_differ(http: Any, alice: Headers) -> None:
     numbers = {http.post(MEETINGS, json=STANDUP, headers=alice).json()["meeting_number"] for _ in range(3)}
     assert len(numbers) == 3

@@ -54,6 +54,8 @@ def test_every_form_of_rfc_3339(said: str, meant: datetime) -> None:
         ("max_participants", 0),
         ("max_participants", 101),
         ("max_participants", "10"),
+        ("require_e2ee", "true"),
+        ("require_e2ee", 1),
     ],
 )
 @pytest.mark.parametrize("body", [CreateBody, UpdateBody])

@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 
 from meet.domain.meeting import NEXT, Meeting, MeetingRef, Seat, Status, TransitionError, participant_id
+from meet.errors import Conflict
 
 NOON = datetime(2025, 10, 5, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=1)
@@ -124,6 +125,30 @@ def test_only_seats_still_held_count() -> None:
     assert first.current_participants(NOON - timedelta(seconds=1)) == 2
     assert first.current_participants(NOON) == 1
     assert first.current_participants(LATER) == 0
+
+
+def test_who_is_inside_keeps_the_encryption_they_joined_with() -> None:
+    seats = {"bob": seat(LATER)}
+    for before in (False, True):
+        with pytest.raises(Conflict) as error:
+            meeting(require_e2ee=before, seats=seats).updated(at=NOON, require_e2ee=not before)
+        assert (error.value.code, error.value.status) == ("MEETING_IN_USE", 409)
+        assert meeting(require_e2ee=before, seats=seats).updated(at=NOON, require_e2ee=before).require_e2ee is before
+        assert meeting(require_e2ee=before, seats=seats).updated(at=NOON, title="Retro").require_e2ee is before
+
+
+def test_encryption_is_switched_while_every_seat_has_lapsed() -> None:
+    empty = meeting(seats={"bob": seat(NOON)})
+    switched = empty.updated(at=NOON, require_e2ee=True)
+    assert (switched.require_e2ee, switched.version) == (True, 2)
+    assert not switched.updated(at=LATER, require_e2ee=False).require_e2ee
+
+
+def test_what_the_server_cannot_read_is_refused() -> None:
+    meeting().require_readable()
+    with pytest.raises(Conflict) as error:
+        meeting(require_e2ee=True).require_readable()
+    assert (error.value.code, error.value.status) == ("MEETING_ENCRYPTED", 409)
 
 
 def test_who_runs_it() -> None:

@@ -106,6 +106,41 @@ def test_an_update_that_another_overtook_starts_again() -> None:
     assert (final.title, final.description, final.version) == ("Retro", "Monthly", 3)
 
 
+def test_encryption_is_kept() -> None:
+    assert now_in_store(made(require_e2ee=True)).require_e2ee
+    meeting = made()
+    meetings.take_seat(meeting.meeting_id, "bob", "Bob", now=NOON, lease_s=1)
+    switched = meetings.update(meeting.meeting_id, lambda m: m.updated(at=later(2), require_e2ee=True))
+    assert now_in_store(meeting) == switched
+    assert switched.require_e2ee
+
+
+@pytest.mark.parametrize("former", [0, 1])
+def test_encryption_is_not_switched_under_somebody_who_sat_down_meanwhile(former: int) -> None:
+    meeting = made()
+    if former:
+        meetings.take_seat(meeting.meeting_id, "bob", "Bob", now=NOON, lease_s=1)
+    read: list[Meeting] = []
+
+    def change(before: Meeting) -> Meeting:
+        read.append(before)
+        if len(read) == 1:
+            meetings.take_seat(meeting.meeting_id, "bob", "Bob", now=later(2))
+        return before.updated(at=later(2), require_e2ee=True)
+
+    with pytest.raises(Conflict) as error:
+        meetings.update(meeting.meeting_id, change)
+    assert code_of(error) == "MEETING_IN_USE"
+    assert len(read) == 2
+    assert not now_in_store(meeting).require_e2ee
+
+
+def test_a_meeting_stored_before_there_was_encryption_has_none() -> None:
+    meeting = made()
+    meetings._write(meeting.meeting_id, [meetings._MeetingRow.require_e2ee.remove()])
+    assert now_in_store(meeting) == meeting
+
+
 def test_a_seat_taken_during_an_update_is_kept_with_the_status_it_brought() -> None:
     meeting = made()
 

@@ -92,6 +92,7 @@ class TestJoin:
             "participant_id": "alice-p",
             "session_id": "alice-1",
             "resumed": False,
+            "e2ee": False,
             "participants": [],
             "tracks": [],
             "ice_servers": servers,
