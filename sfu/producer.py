@@ -8,7 +8,7 @@ from sfu.rtp.codecs import Detector, detector, red_primary
 from sfu.rtp.extensions import Sharing
 from sfu.rtp.keyframes import KeyFrameRequests
 from sfu.rtp.packet import PacketError, RtpPacket
-from sfu.rtp.parameters import RtpCodec, RtpTransport, TrackInfo
+from sfu.rtp.parameters import TRANSPORT_CC_URI, RtpCodec, RtpTransport, TrackInfo
 from sfu.rtp.stats import Rate, TrackStats
 from sfu.rtp.stream import RtpStream
 from sfu.rtp.streams import StreamTable
@@ -50,6 +50,8 @@ class Producer:
         self._transport = transport
         self._reporter, self._cname = reporter
         self._remb_bps = remb_bps
+        self._numbered = track.parameters.extension_id(TRANSPORT_CC_URI) is not None
+        """Whether transport-wide feedback tells the publisher what the path carries (`Uplink`), so REMB need not."""
         self._streams = StreamTable(track.parameters)
         self._video = track.kind == "video"
         self._codec = self._streams.main_codec
@@ -218,7 +220,7 @@ class Producer:
         heard = [stream for stream in self._streams if stream.highest >= 0]
         report = rtcp.ReceiverReport(self._reporter, tuple(stream.report(now) for stream in heard))
         compound = rtcp.receiver_report(report) + rtcp.source_description(self._reporter, self._cname)
-        if "goog-remb" in self._streams.main_codec.feedback:
+        if "goog-remb" in self._streams.main_codec.feedback and not self._numbered:
             compound += rtcp.remb(self._reporter, self._remb_bps, [stream.ssrc for stream in heard])
         self._transport.send_rtcp(compound)
 

@@ -18,8 +18,9 @@ from sfu.consumer import REPORT_INTERVAL_S, Consumer
 from sfu.producer import Forward, Producer
 from sfu.rtp import rtcp
 from sfu.rtp.packet import PacketError, RtpPacket, parse
-from sfu.rtp.parameters import MID_URI, RtpParameters, RtpTransport, TrackInfo
+from sfu.rtp.parameters import MID_URI, TRANSPORT_CC_URI, RtpParameters, RtpTransport, TrackInfo
 from sfu.switch import Switch
+from sfu.uplink import Uplink
 
 REMB_BPS = 5_000_000
 """What one publisher may send in all: 720p with two smaller encodings, a screen and audio, as Chromium would."""
@@ -30,12 +31,13 @@ REPORTER_SSRC = 1
 class _Peer:
     """What comes and goes over one transport."""
 
-    __slots__ = ("by_ssrc", "consumers", "producers")
+    __slots__ = ("by_ssrc", "consumers", "producers", "uplink")
 
     def __init__(self) -> None:
         self.by_ssrc: dict[int, Producer] = {}
         self.producers: list[Producer] = []
         self.consumers: dict[int, Consumer] = {}  # by SSRC, that of RTX too
+        self.uplink: Uplink | None = None  # where its packets have transport-wide numbers
 
 
 class Router:
@@ -80,6 +82,9 @@ class Router:
         peer.producers.append(producer)
         for ssrc in producer.ssrcs:
             peer.by_ssrc[ssrc] = producer
+        numbers = track.parameters.extension_id(TRANSPORT_CC_URI)
+        if numbers is not None and peer.uplink is None:  # one id for the whole bundle (RFC 9143 section 9)
+            peer.uplink = Uplink(transport, numbers, (REPORTER_SSRC, self._cname))
         return producer
 
     def close_producer(self, track_id: str, now: float) -> tuple[Consumer, ...]:
@@ -261,6 +266,8 @@ class Router:
         except PacketError:
             self.malformed += 1
             return
+        if peer.uplink is not None:
+            peer.uplink.receive(packet, now)
         producer = peer.by_ssrc.get(packet.ssrc)
         if producer is None:
             producer = self._learn(peer, packet)
@@ -287,6 +294,9 @@ class Router:
         """What time brings: call it every 20 ms or so."""
         for producer in self._producers.values():
             producer.tick(now)
+        for peer in self._peers.values():
+            if peer.uplink is not None:
+                peer.uplink.tick(now)
         reports = self._reports
         while reports and reports[0][0] <= now:
             consumer = heappop(reports)[2]

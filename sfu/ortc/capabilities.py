@@ -1,14 +1,14 @@
 """What the SFU carries: codecs, feedback and header extensions, and the numbers that it gives them in its own offers.
 
 Nothing is decoded here, so a codec is carried when its stream survives new sequence numbers and its key frames can be
-found. What is left out of every answer, and why:
+found. Transport-wide numbers (`transport-cc`) are taken wherever they are offered, and `sfu.uplink` then sends their
+feedback: answered without it they collapse Chromium's estimate (300 to 40 kbit/s, measured). Who does not know them
+is steered by REMB. What is left out of every answer, and why:
 
 - `red` for audio: its payload type says nothing of what it wraps, so a subscriber that took only Opus could not be
   served; Opus repairs its own losses (`useinbandfec`).
 - `ulpfec`, `flexfec`: their packets protect sequence numbers of the publisher's stream (RFC 5109 section 7.3), and a
   consumer's are new ones. NACK and RTX repair each hop by itself.
-- `transport-cc`: to answer it without sending its feedback collapses Chromium's estimate (300 to 40 kbit/s,
-  measured), so REMB steers until that feedback exists.
 - G.722, PCMU, PCMA, CN, telephone-event: every browser that can meet speaks Opus (RFC 7874 section 3).
 """
 
@@ -22,18 +22,19 @@ from sfu.rtp.parameters import (
     MID_URI,
     REPAIRED_RID_URI,
     RID_URI,
+    TRANSPORT_CC_URI,
     VIDEO_ORIENTATION_URI,
     HeaderExtension,
     Kind,
     RtpCodec,
 )
 
-FEEDBACK = ("goog-remb", "ccm fir", "nack", "nack pli")
+FEEDBACK = ("goog-remb", "transport-cc", "ccm fir", "nack", "nack pli")
 """The RTCP feedback that producers and consumers speak, in the order in which Chromium writes it."""
 
 EXTENSIONS: dict[Kind, tuple[str, ...]] = {
-    "audio": (MID_URI, ABS_SEND_TIME_URI, AUDIO_LEVEL_URI),
-    "video": (MID_URI, ABS_SEND_TIME_URI, VIDEO_ORIENTATION_URI, DEPENDENCY_DESCRIPTOR_URI),
+    "audio": (MID_URI, ABS_SEND_TIME_URI, TRANSPORT_CC_URI, AUDIO_LEVEL_URI),
+    "video": (MID_URI, ABS_SEND_TIME_URI, TRANSPORT_CC_URI, VIDEO_ORIENTATION_URI, DEPENDENCY_DESCRIPTOR_URI),
 }
 """The header extensions that are taken from a publisher, by kind."""
 
@@ -43,7 +44,15 @@ SIMULCAST_EXTENSIONS = (RID_URI, REPAIRED_RID_URI)
 OUR_EXTENSIONS = {
     uri: HeaderExtension(number, uri)
     for number, uri in enumerate(
-        (AUDIO_LEVEL_URI, ABS_SEND_TIME_URI, MID_URI, VIDEO_ORIENTATION_URI, DEPENDENCY_DESCRIPTOR_URI), 1
+        (
+            AUDIO_LEVEL_URI,
+            ABS_SEND_TIME_URI,
+            MID_URI,
+            VIDEO_ORIENTATION_URI,
+            DEPENDENCY_DESCRIPTOR_URI,
+            TRANSPORT_CC_URI,
+        ),
+        1,
     )
 }
 """The ids in our own offers: one table for all sections, since a bundle shares them (RFC 9143 section 9)."""
@@ -64,7 +73,7 @@ def _h264(profile: str, mode: str) -> RtpCodec:
 
 def _our_codecs() -> dict[tuple[str, ...], RtpCodec]:
     """Each codec that is carried, by its identity, under a payload type that means nothing else anywhere."""
-    opus = RtpCodec("audio/opus", 111, 48000, 2, (("minptime", "10"), ("useinbandfec", "1")))
+    opus = RtpCodec("audio/opus", 111, 48000, 2, (("minptime", "10"), ("useinbandfec", "1")), ("transport-cc",))
     video = [
         RtpCodec("video/VP8", 0, 90000, feedback=FEEDBACK),
         *(RtpCodec("video/VP9", 0, 90000, None, (("profile-id", p),), FEEDBACK) for p in "0123"),

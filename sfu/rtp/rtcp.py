@@ -1,13 +1,15 @@
 """RTCP (RFC 3550 section 6) and its feedback messages (RFC 4585, RFC 5104, REMB): bytes to values and back.
 
-What is not of use to a forwarder (APP, XR, transport-wide feedback) is skipped when it is read.
+Transport-wide feedback is in `twcc`. What is not of use to a forwarder (APP, XR) is skipped when it is read.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from struct import Struct
 
+from sfu.rtp import twcc
 from sfu.rtp.packet import PacketError, padding
+from sfu.rtp.twcc import TransportFeedback
 
 _SR, _RR, _SDES, _BYE, _RTPFB, _PSFB = 200, 201, 202, 203, 205, 206
 _CNAME = 1
@@ -112,7 +114,15 @@ class Remb:
 
 
 RtcpPacket = (
-    SenderReport | ReceiverReport | SourceDescription | Goodbye | Nack | PictureLoss | FullIntraRequest | Remb
+    SenderReport
+    | ReceiverReport
+    | SourceDescription
+    | Goodbye
+    | Nack
+    | TransportFeedback
+    | PictureLoss
+    | FullIntraRequest
+    | Remb
 )
 
 
@@ -136,7 +146,8 @@ def parse(data: bytes) -> list[RtcpPacket]:
             raise PacketError("RTCP: longer than the datagram")
         body = data[at + 4 : end]
         if first & 0x20:
-            if end != size or not body or not 0 < body[-1] <= len(body):
+            # RFC 3550 has padding in the last packet alone; libwebrtc pads each transport feedback of a compound.
+            if not body or not 0 < body[-1] <= len(body):
                 raise PacketError("RTCP: padding count out of range")
             body = body[: -body[-1]]
         packet = _read(kind, first & 0x1F, body)
@@ -198,6 +209,8 @@ def _read_cnames(body: bytes, chunks: int) -> Iterable[tuple[int, str]]:
 def _read_feedback(kind: int, fmt: int, body: bytes) -> RtcpPacket | None:
     sender_ssrc, media_ssrc = _FEEDBACK.unpack_from(body)
     if kind == _RTPFB:
+        if fmt == twcc.FORMAT:
+            return twcc.read(sender_ssrc, media_ssrc, body)
         return Nack(sender_ssrc, media_ssrc, tuple(_read_lost(body))) if fmt == _NACK else None
     if fmt == _PLI:
         return PictureLoss(sender_ssrc, media_ssrc)

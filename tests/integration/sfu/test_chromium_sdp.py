@@ -238,6 +238,23 @@ async def test_a_codec_changed_while_sending_is_offered_anew(call: Call) -> None
     assert (await call.flows("camera"))["codec"] == "video/VP9"
 
 
+async def test_a_publisher_learns_what_its_path_carries(call: Call) -> None:
+    """Answered with transport-wide numbers but without their feedback, Chromium's estimate falls to 40 kbit/s."""
+    await call.publish(
+        "const camera = await navigator.mediaDevices.getUserMedia({video: {width: 1280, height: 720}});"
+        "add(camera.getVideoTracks()[0], {sendEncodings: [{maxBitrate: 2_500_000}]})"
+    )
+    async with asyncio.timeout(TIMEOUT_S):
+        while True:
+            pairs = await call.page.evaluate("report(publisher, 'candidate-pair')")
+            estimates = [pair.get("availableOutgoingBitrate", 0) for pair in pairs if pair.get("nominated")]
+            if estimates and estimates[0] > 1_500_000:
+                break
+            await asyncio.sleep(0.1)
+    sent = await call.page.evaluate("report(publisher, 'remote-inbound-rtp')")
+    assert all(entry["packetsLost"] == 0 for entry in sent)
+
+
 async def test_an_answer_in_a_full_room_fits_into_a_frame(page: Page) -> None:
     """Bob is offered all that an answer can hold, then as much more as Chromium's first answer showed room for."""
     offer = await page.evaluate("async () => { media.getTracks().forEach((track) => add(track)); return offer(); }")

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -10,12 +11,14 @@ from sfu.rtp import rtcp
 from sfu.rtp.packet import header, write_elements
 from sfu.rtp.parameters import (
     MID_URI,
+    TRANSPORT_CC_URI,
     Encoding,
     HeaderExtension,
     RtpCodec,
     RtpParameters,
     TrackInfo,
 )
+from sfu.rtp.twcc import TransportFeedback
 
 VP8 = RtpCodec("video/VP8", 96, 90000, feedback=("nack", "nack pli"))
 OPUS = RtpCodec("audio/opus", 111, 48000, 2)
@@ -350,3 +353,20 @@ def test_nothing_that_a_peer_sends_raises(datagrams: list[bytes]):
         room.router.receive_rtcp("alice", data, i)
         room.router.tick(i)
     assert room.router.malformed + room.router.unknown <= 3 * len(datagrams)
+
+
+def test_a_publisher_of_numbered_packets_is_told_of_all_that_came(room):
+    numbers = HeaderExtension(5, TRANSPORT_CC_URI)
+    for track_id, ssrc, mid in (("cam", 1, "0"), ("screen", 2, "1")):
+        vp8 = replace(VP8, feedback=("goog-remb", "transport-cc"))
+        parameters = RtpParameters(mid, "video", (vp8,), (MID, numbers), (Encoding(ssrc),))
+        track = TrackInfo(track_id, "user", "alice", "video", "camera", parameters)
+        room.router.produce(track, room.transport("alice"), 0.0)
+    for number, ssrc in enumerate((1, 2, 999)):  # what belongs to no track came over this path, too
+        extension = write_elements([(5, number.to_bytes(2, "big"))])
+        room.router.receive_rtp("alice", header(96, number, 0, ssrc, *extension) + KEY, 1.0)
+    room.router.tick(1.0)
+    (feedback,) = room.transport("alice").of(TransportFeedback)
+    assert (feedback.base, feedback.count) == (0, 3)
+    assert len(feedback.received) == 3
+    assert not room.transport("alice").of(rtcp.Remb)

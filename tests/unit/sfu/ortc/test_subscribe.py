@@ -21,6 +21,7 @@ from sfu.rtp.parameters import (
     ABS_SEND_TIME_URI,
     AUDIO_LEVEL_URI,
     MID_URI,
+    TRANSPORT_CC_URI,
     VIDEO_ORIENTATION_URI,
     Encoding,
     RtpCodec,
@@ -61,8 +62,9 @@ def test_a_track_is_offered_in_our_numbers() -> None:
     assert AUDIO.parameters.encodings == (Encoding(1000),)
     assert VIDEO.parameters.encodings == (Encoding(2000, 2001),)
     assert [(c.name, c.payload_type) for c in VIDEO.parameters.codecs] == [("vp8", 96), ("rtx", 97)]
-    assert {e.uri for e in AUDIO.parameters.header_extensions} == {MID_URI, ABS_SEND_TIME_URI, AUDIO_LEVEL_URI}
-    assert {e.uri for e in VIDEO.parameters.header_extensions} == {MID_URI, ABS_SEND_TIME_URI, VIDEO_ORIENTATION_URI}
+    always = {MID_URI, ABS_SEND_TIME_URI, TRANSPORT_CC_URI}
+    assert {e.uri for e in AUDIO.parameters.header_extensions} == always | {AUDIO_LEVEL_URI}
+    assert {e.uri for e in VIDEO.parameters.header_extensions} == always | {VIDEO_ORIENTATION_URI}
     assert VIDEO.parameters.cname == "alice"
 
 

@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfu.rtp import rtcp
+from sfu.rtp import rtcp, twcc
 from sfu.rtp.packet import PacketError
+from sfu.rtp.twcc import TransportFeedback
 
 BLOCK = rtcp.ReportBlock(
     ssrc=7, fraction_lost=64, packets_lost=-3, highest_index=0x1FFFF, jitter=90, last_sr=0xABCD1234, delay=65536
@@ -44,8 +45,8 @@ def test_a_repeated_number_is_asked_for_once():
     assert rtcp.parse(rtcp.nack(1, 2, [5, 5, 6])) == [rtcp.Nack(1, 2, (5, 6))]
 
 
-def test_transport_wide_feedback_and_unknown_kinds_are_skipped():
-    feedback = bytes.fromhex("8fcd0003 00000001 00000002 00010001")
+def test_unknown_kinds_are_skipped():
+    feedback = bytes.fromhex("8bcd0003 00000001 00000002 00010001")  # RFC 8888, format 11
     extended_report = bytes.fromhex("80cf0002 00000001 04000000")
     assert rtcp.parse(feedback + extended_report + rtcp.picture_loss(1, 2)) == [rtcp.PictureLoss(1, 2)]
 
@@ -56,8 +57,10 @@ def test_fir_and_remb_are_read_back():
     assert rtcp.parse(rtcp.remb(1, 1000, [])) == [rtcp.Remb(1, 1000, ())]
 
 
-def test_padding_of_the_last_packet_is_taken_off():
-    assert rtcp.parse(bytes.fromhex("a1cb0002 00000009 00000004")) == [rtcp.Goodbye((9,))]
+def test_padding_is_taken_off_wherever_it_stands():
+    padded = bytes.fromhex("a1cb0002 00000009 00000004")
+    assert rtcp.parse(padded) == [rtcp.Goodbye((9,))]
+    assert rtcp.parse(padded + padded) == [rtcp.Goodbye((9,)), rtcp.Goodbye((9,))]
 
 
 def test_a_description_with_many_items_and_chunks():
@@ -82,7 +85,7 @@ def test_a_description_with_many_items_and_chunks():
         bytes.fromhex("81ca0001 00000001"),  # items that never end
         bytes.fromhex("81cd0001 00000001"),  # feedback about nothing
         bytes.fromhex("8fce0004 00000001 00000000 52454d42 05000001"),  # five SSRCs that aren't there
-        bytes.fromhex("a0c90001 00000001 80c90001 00000001"),  # padding inside a compound
+        bytes.fromhex("8fcd0003 00000001 00000002 00010001"),  # transport feedback without its time
         bytes.fromhex("a0c90001 00000000"),  # padding of 0
     ],
 )
@@ -102,6 +105,7 @@ SAMPLES = [
     rtcp.receiver_report(rtcp.ReceiverReport(1, (BLOCK,))) + rtcp.source_description(1, "cname"),
     rtcp.nack(1, 2, [1, 5, 100]),
     rtcp.full_intra_request(1, 2, 3) + rtcp.remb(1, 10**6, [2]),
+    twcc.write(TransportFeedback(1, 2, 65530, 40, 1, ((0, 700), (1, 705), (20, 1200), (39, 1100)))),
 ]
 
 
