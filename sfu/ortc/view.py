@@ -75,7 +75,8 @@ def view_answer(
 ) -> str:
     """The answer; `chosen` are the offer's parameters with our encodings.
 
-    All sections belong to one media stream, `stream`, so that a player puts all of it into one element and plays sound and picture in time.
+    All sections belong to one media stream, `stream`, so that a player puts them into one element and plays sound
+    and picture in time.
     """
     setup: Setup = "active" if offer.remote.setup == "passive" else "passive"
     ours = transport_lines(transport, setup)
