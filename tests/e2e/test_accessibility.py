@@ -26,7 +26,8 @@ CROWD = """(count) => {
   for (let number = meetCall.participants.size + 1; number < count; number++) {
     const username = ['Zoë 👩🏽‍💻 ', 'محمد بن سلمان ', 'Long'.repeat(50)][number % 3] + number;
     const state = { audio: true, video: true, screen: false, speaking: number % 7 === 0 };
-    meetCall.participants.set(`fake-${number}`, { userId: `fake-${number}`, username, media: {}, ...state });
+    const received = { media: {}, layers: {}, quality: {}, sealed: {} };
+    meetCall.participants.set(`fake-${number}`, { userId: `fake-${number}`, username, ...received, ...state });
   }
   meetCall.dispatchEvent(new CustomEvent('change'));
 }"""

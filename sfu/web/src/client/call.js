@@ -4,28 +4,24 @@
  * Two connections (the client offers what it publishes, the SFU offers what can be watched), so offers never cross.
  *
  * Events: `change` (anything below changed), `chat` (a message), `muted` ({source}: somebody else switched that off),
- * `refused` ({source, message}: the server does not take that track; it is not published), `ended` ({reason, message}).
+ * `refused` ({source, message}: the server does not take that track; it is not published), `layers` ({userId, source,
+ * current, target}: what the server sends of a video), `active-speaker` ({userId}: who leads the talk, or null),
+ * `measured` (`quality` of everybody is another), `ended` ({reason, message}).
  */
 
+import { Encryption } from './e2ee/encryption.js';
+import { LEVELS_MS, Levels } from './levels.js';
+import { Publisher } from './publisher.js';
+import { MEASURE_MS, Quality } from './quality.js';
 import { Signaling } from './signaling.js';
+import { Subscriber } from './subscriber.js';
+import { Views } from './views.js';
 
-/** RFC 6464 levels come as 0…1 here; below this a microphone hears a quiet room. */
-const SPEAKING_LEVEL = 0.02;
-/** A quarter of a short syllable: levels are those of the last packet only. */
-const SPEAKING_POLL_MS = 50;
-/** Kept a little after the last sound, so that the mark does not flicker between words. */
-const SPEAKING_HOLD_MS = 600;
 /** How long a media connection may stay broken before the room is joined anew. */
 const BROKEN_MS = 6000;
 
 /** What the room calls each source's state. */
 const STATES = { microphone: 'audio_enabled', camera: 'video_enabled', screen: 'screen_sharing' };
-
-const ENCODINGS = {
-  camera: [{ maxBitrate: 1_500_000 }],
-  screen: [{ maxBitrate: 2_500_000 }],
-  microphone: [{}],
-};
 
 const remove = (list, item) => {
   const at = list.indexOf(item);
@@ -33,30 +29,38 @@ const remove = (list, item) => {
   return at >= 0;
 };
 
+const nothingReceived = () => ({ media: {}, layers: {}, quality: {}, sealed: {} });
+const keyOf = (userId, source) => `${userId}/${source}`;
+
 export class Call extends EventTarget {
   #signaling;
-  #publish = null;
-  #subscribe = null;
-  #senders = new Map();
+  #video;
+  #encryption = null;
+  #publisher = null;
+  #subscriber = null;
   #local = new Map();
-  #tracks = new Map();
-  #offering = false;
-  #offerAgain = false;
-  #proposed = [];
-  #unusable = false;
+  /** track_id → {userId, source}: all that can be received, received or not. */
+  #published = new Map();
+  #views = new Views((trackId, view) => this.#signaling.send('subscribe', { track_id: trackId, ...view }));
+  #quality = new Quality();
   #connected = false;
   #unechoed = [];
-  #subscribing = Promise.resolve();
-  #poll = null;
+  #timers = [];
   #broken = null;
-  #heard = new Map();
+  #levels = new Levels();
   #announced = [];
 
-  /** user_id → {userId, username, avatarUrl, audio, video, screen, speaking, media: {camera, screen, microphone…}} */
+  /**
+   * user_id → {userId, username, avatarUrl, audio, video, screen, speaking, and by source (`camera`, `screen`,
+   * `microphone`…): `media`, the tracks; `layers`, {current, target}, what is sent of a video; `quality`, what was
+   * measured of a track; `sealed`, true where this side cannot decrypt it}.
+   */
   participants = new Map();
   /** `connecting`, `joined`, `lost` (coming back) or `ended`. */
   state = 'connecting';
   userId = null;
+  /** Who leads the talk, by the server; null: nobody. */
+  activeSpeaker = null;
   /** Whether media found no way to the server when it was last tried; it is tried again and again. */
   blocked = false;
   /** Messages that may not have arrived: the connection was lost before they came back. `sendAgain` or `forget` one. */
@@ -65,15 +69,31 @@ export class Call extends EventTarget {
   /**
    * @param {object} options as of `Signaling`, and:
    * @param {RTCIceServer[]} [options.iceServers]
+   * @param {{codec?: string, scalabilityMode?: string}} [options.video] how cameras are encoded, where it matters: a
+   *   codec to prefer (`vp8`, `vp9`, `h264`, `av1`), and one stream with layers inside (`L3T3_KEY`) for simulcast
+   * @param {{passphrase: string, meetingId: string}|null} [options.encryption] encrypt end to end with what everybody
+   *   in the meeting knows and the server does not; a meeting that requires it ends the call of who has none
    */
-  constructor({ iceServers = [], signaling, ...options }) {
+  constructor({ iceServers = [], signaling, video = {}, encryption = null, ...options }) {
     super();
     this.iceServers = iceServers;
+    this.#video = video;
+    if (encryption) this.#encrypt(encryption);
     this.#signaling = signaling ?? new Signaling(options);
     this.#signaling.addEventListener('joined', ({ detail }) => this.#joined(detail));
     this.#signaling.addEventListener('frame', ({ detail }) => this.#frame(detail));
     this.#signaling.addEventListener('lost', () => this.#lost());
     this.#signaling.addEventListener('ended', ({ detail }) => this.#ended(detail));
+  }
+
+  /** Whether all that is sent is encrypted end to end. */
+  get encrypted() {
+    return this.#encryption !== null;
+  }
+
+  /** `good` or `poor`: one's own way to the server. */
+  get link() {
+    return this.#quality.link;
   }
 
   open() {
@@ -119,14 +139,7 @@ export class Call extends EventTarget {
     else this.#local.delete(source);
     this.#announce();
     this.#changed();
-    const sender = this.#senders.get(source);
-    if (sender) {
-      // a paused camera keeps its place: no new negotiation for somebody who mutes and speaks again
-      await this.#step(this.#publish, () => sender.replaceTrack(track));
-    } else if (track && this.#publish) {
-      this.#add(source, track);
-      await this.#offer();
-    }
+    await this.#publisher?.set(source, track);
   }
 
   /** Mute or unmute a published track without giving the device back. */
@@ -137,10 +150,34 @@ export class Call extends EventTarget {
     this.#changed();
   }
 
+  /**
+   * Say how large somebody's video is looked at: nothing is sent of what is not visible, no more than fits of what is.
+   * Told when it has settled, for as long as that video is received.
+   * @param {{visible: boolean, width?: number, height?: number}|null} view in device pixels; null: not looked at
+   */
+  view(userId, source, view) {
+    this.#views.set(keyOf(userId, source), view);
+  }
+
+  /** Receive somebody's track for certain, also where there are more than the server gives unasked; false: no such track. */
+  subscribe(userId, source) {
+    return this.#ask('subscribe', userId, source);
+  }
+
+  /** Do not receive somebody's track, until `subscribe`. */
+  unsubscribe(userId, source) {
+    return this.#ask('unsubscribe', userId, source);
+  }
+
+  /** Receive no layer of somebody's video above these, counted from 0; null: no bound. */
+  setLayer(userId, source, { spatial = null, temporal = null } = {}) {
+    return this.#ask('set-layer', userId, source, { spatial, temporal });
+  }
+
   /** Statistics of both connections, for tests and for the curious: {publish: RTCStats[], subscribe: RTCStats[]}. */
   async stats() {
-    const list = async (pc) => (pc ? [...(await pc.getStats()).values()] : []);
-    return { publish: await list(this.#publish), subscribe: await list(this.#subscribe) };
+    const list = async (connection) => (connection ? [...(await connection.pc.getStats()).values()] : []);
+    return { publish: await list(this.#publisher), subscribe: await list(this.#subscriber) };
   }
 
   // ---------------------------------------------------------------- signaling
@@ -148,11 +185,18 @@ export class Call extends EventTarget {
   #joined(frame) {
     this.userId = frame.user_id;
     this.#announced = [];
+    if (frame.e2ee && !this.#encryption) {
+      this.#signaling.leave('no-passphrase');
+      return;
+    }
     const present = new Set(frame.participants.map((participant) => participant.user_id));
     for (const userId of this.participants.keys()) if (!present.has(userId)) this.participants.delete(userId);
     for (const participant of frame.participants) this.#met(participant.user_id, participant);
-    if (!frame.resumed || !this.#publish) this.#connect(frame.ice_servers);
-    else this.#offerLost();
+    this.#published.clear();
+    for (const track of frame.tracks ?? []) this.#trackPublished(track);
+    this.activeSpeaker = null; // the server says it again where there is one
+    if (!frame.resumed || !this.#publisher) this.#connect(frame.ice_servers);
+    else this.#publisher.offerLost();
     this.#set('joined');
     this.#announce();
   }
@@ -162,9 +206,13 @@ export class Call extends EventTarget {
       'user-joined': () => this.#met(frame.user_id, frame.user_info ?? {}),
       'user-left': () => this.participants.delete(frame.user_id),
       'media-state': () => (frame.user_id === this.userId ? this.#echoed(frame) : this.#state(frame)),
+      'track-published': () => this.#trackPublished(frame),
+      'track-unpublished': () => this.#trackUnpublished(frame),
+      'active-speaker': () => this.#leads(frame.user_id ?? null),
+      layers: () => this.#layers(frame),
       chat: () => this.#said(frame),
-      offer: () => this.#watched(frame),
-      answer: () => this.#answered(frame),
+      offer: () => frame.from_user_id === 'sfu' && this.#subscriber?.offered(frame.sdp, frame.tracks ?? []),
+      answer: () => frame.from_user_id === 'sfu' && frame.pc === 'publish' && this.#publisher?.answered(frame.sdp),
       error: () => this.#refused(frame),
     }[frame.type];
     if (!handler) return;
@@ -175,7 +223,8 @@ export class Call extends EventTarget {
   #met(userId, { username, avatar_url: avatarUrl, media_state: state }) {
     if (userId === this.userId) return;
     const known = this.participants.get(userId);
-    const person = known ?? { userId, media: {}, speaking: false, audio: false, video: false, screen: false };
+    const person = known ?? { userId, speaking: false, audio: false, video: false, screen: false };
+    if (!known) Object.assign(person, nothingReceived());
     person.username = username || known?.username || 'Guest';
     person.avatarUrl = avatarUrl ?? known?.avatarUrl ?? null;
     this.participants.set(userId, person);
@@ -188,6 +237,38 @@ export class Call extends EventTarget {
     if (person) Object.assign(person, { audio, video, screen });
   }
 
+  #trackPublished({ track_id: trackId, user_id: userId, source }) {
+    this.#published.set(trackId, { userId, source });
+  }
+
+  #trackUnpublished({ track_id: trackId, user_id: userId, source }) {
+    this.#published.delete(trackId);
+    const person = this.participants.get(userId);
+    if (!person) return;
+    delete person.layers[source];
+    delete person.sealed[source];
+  }
+
+  #leads(userId) {
+    this.activeSpeaker = userId;
+    this.dispatchEvent(new CustomEvent('active-speaker', { detail: { userId } }));
+  }
+
+  #layers({ track_id: trackId, current, target }) {
+    const { userId, source } = this.#published.get(trackId) ?? {};
+    const person = this.participants.get(userId);
+    if (!person) return;
+    person.layers[source] = { current, target };
+    this.dispatchEvent(new CustomEvent('layers', { detail: { userId, source, current, target } }));
+  }
+
+  #ask(type, userId, source, fields = {}) {
+    for (const [trackId, track] of this.#published)
+      if (track.userId === userId && track.source === source)
+        return this.#signaling.send(type, { track_id: trackId, ...fields });
+    return false;
+  }
+
   #said({ user_id: userId, username, message: text, message_id: id, timestamp: at }) {
     const own = userId === this.userId;
     if (own && !remove(this.#unechoed, text)) remove(this.unsent, text);
@@ -198,6 +279,17 @@ export class Call extends EventTarget {
   #refused({ request_type: type, message }) {
     if (type === 'offer') this.#offerRefused(message);
     if (type === 'chat' && this.#unechoed.length) this.unsent.push(this.#unechoed.shift());
+  }
+
+  /** The server does not take an offer: what it would have added is given up, the rest is offered anew. */
+  #offerRefused(message) {
+    if (!this.#publisher?.waiting) return;
+    for (const source of this.#publisher.proposed) {
+      this.#local.delete(source);
+      this.dispatchEvent(new CustomEvent('refused', { detail: { source, message } }));
+    }
+    // not a rollback: Chromium mixes up the transceivers that were never negotiated
+    this.#signaling.rejoin();
   }
 
   #lost() {
@@ -228,6 +320,8 @@ export class Call extends EventTarget {
 
   #ended(detail) {
     this.#disconnect();
+    this.#views.close();
+    this.#encryption?.close();
     this.state = 'ended';
     this.participants.clear();
     this.dispatchEvent(new CustomEvent('ended', { detail }));
@@ -236,50 +330,59 @@ export class Call extends EventTarget {
 
   // ---------------------------------------------------------------- media
 
+  #encrypt(encryption) {
+    this.#encryption = new Encryption(encryption);
+    this.#encryption.addEventListener('state', ({ detail: { userId, source, sealed } }) => {
+      const person = this.participants.get(userId);
+      if (person) person.sealed[source] = sealed;
+      this.#changed();
+    });
+  }
+
   #connect(iceServers) {
     this.#disconnect();
     if (iceServers) this.iceServers = iceServers;
-    this.#publish = this.#connection();
-    this.#subscribe = this.#connection();
-    this.#subscribe.ontrack = ({ transceiver, track }) => this.#received(transceiver, track);
-    for (const [source, track] of this.#local) this.#add(source, track);
-    if (this.#local.size) this.#offer();
-    this.#poll = setInterval(() => this.#listenForSpeakers(), SPEAKING_POLL_MS);
+    const shared = {
+      configuration: { iceServers: this.iceServers },
+      changed: () => this.#watchConnections(),
+      encryption: this.#encryption,
+    };
+    this.#encryption?.begin(this.userId);
+    const send = (type, pc) => (fields) => this.#signaling.send(type, { pc, target_user_id: 'sfu', ...fields });
+    this.#publisher = new Publisher({ ...shared, video: this.#video, send: send('offer', 'publish') });
+    const received = () => {
+      this.#attach();
+      this.#changed();
+    };
+    this.#subscriber = new Subscriber({ ...shared, received, send: send('answer', 'subscribe') });
+    this.#publisher.begin(this.#local);
+    this.#timers = [
+      setInterval(() => this.#listenForSpeakers(), LEVELS_MS),
+      setInterval(() => this.#measure(), MEASURE_MS),
+    ];
   }
 
   #disconnect() {
-    clearInterval(this.#poll);
+    this.#timers.forEach(clearInterval);
     clearTimeout(this.#broken);
     this.#broken = null;
-    this.#publish?.close();
-    this.#subscribe?.close();
-    this.#publish = this.#subscribe = null;
-    this.#senders.clear();
-    this.#tracks.clear();
-    this.#heard.clear();
-    this.#offering = this.#offerAgain = this.#unusable = this.#connected = false;
-    this.#subscribing = Promise.resolve();
-    for (const person of this.participants.values()) person.media = {};
-  }
-
-  #connection() {
-    const pc = new RTCPeerConnection({ iceServers: this.iceServers, bundlePolicy: 'max-bundle' });
-    pc.onconnectionstatechange = () => this.#watchConnection(pc);
-    return pc;
+    this.#publisher?.close();
+    this.#subscriber?.close();
+    this.#publisher = this.#subscriber = null;
+    this.#connected = false;
+    this.#views.forget();
+    for (const person of this.participants.values()) Object.assign(person, nothingReceived());
   }
 
   /** A connection that failed is not mended piecemeal: joining anew gives two fresh ones. */
-  #watchConnection(pc) {
-    if (pc !== this.#publish && pc !== this.#subscribe) return;
-    if (pc.connectionState === 'connected') {
+  #watchConnections() {
+    const both = [this.#publisher, this.#subscriber];
+    if (both.some((connection) => connection?.connected)) {
       this.#connected = true;
       this.blocked = false;
       this.#changed();
     }
-    const broken =
-      this.#unusable ||
-      [this.#publish, this.#subscribe].some(({ connectionState }) => ['disconnected', 'failed'].includes(connectionState));
-    if (!broken) {
+    if (!both.some((connection) => connection?.broken)) {
       clearTimeout(this.#broken);
       this.#broken = null;
     } else {
@@ -287,141 +390,49 @@ export class Call extends EventTarget {
         this.#broken = null;
         this.blocked ||= !this.#connected;
         if (this.state === 'joined') this.#signaling.rejoin();
-        else this.#watchConnection(pc);
+        else this.#watchConnections();
       }, BROKEN_MS);
     }
   }
 
-  /** A step on a connection. Where it fails, the connection is of no use any more; a closed one is nobody's concern. */
-  async #step(pc, work) {
-    try {
-      await work();
-    } catch {
-      if (pc !== this.#publish && pc !== this.#subscribe) return;
-      this.#unusable = true;
-      this.#watchConnection(pc);
-    }
-  }
-
-  #add(source, track) {
-    const stream = new MediaStream([track]);
-    const { sender } = this.#publish.addTransceiver(track, {
-      direction: 'sendonly',
-      streams: [stream],
-      sendEncodings: ENCODINGS[source],
-    });
-    this.#senders.set(source, sender);
-  }
-
-  async #offer() {
-    if (this.#offering) {
-      this.#offerAgain = true;
-      return;
-    }
-    this.#offering = true;
-    const pc = this.#publish;
-    await this.#step(pc, async () => {
-      await pc.setLocalDescription();
-      if (pc !== this.#publish) return;
-      const sources = {};
-      this.#proposed = [];
-      for (const [source, sender] of this.#senders) {
-        const transceiver = pc.getTransceivers().find((each) => each.sender === sender);
-        if (!transceiver?.mid) continue;
-        sources[transceiver.mid] = source;
-        if (!transceiver.currentDirection) this.#proposed.push(source);
-      }
-      const sdp = pc.localDescription.toJSON();
-      this.#signaling.send('offer', { pc: 'publish', target_user_id: 'sfu', sdp, sources });
-    });
-  }
-
-  /** An offer whose answer went down with the socket is made again; one that is still being made will be sent. */
-  #offerLost() {
-    if (this.#publish.signalingState !== 'have-local-offer') return;
-    this.#offering = false;
-    this.#offer();
-  }
-
-  #answered({ pc: which, from_user_id: from, sdp }) {
-    const pc = this.#publish;
-    if (from !== 'sfu' || which !== 'publish' || pc?.signalingState !== 'have-local-offer') return;
-    this.#step(pc, async () => {
-      await pc.setRemoteDescription(sdp);
-      if (pc === this.#publish) this.#offered();
-    });
-  }
-
-  /** The server does not take an offer: what it would have added is given up, the rest is offered anew. */
-  #offerRefused(message) {
-    if (this.#publish?.signalingState !== 'have-local-offer') return;
-    for (const source of this.#proposed) {
-      this.#local.delete(source);
-      this.dispatchEvent(new CustomEvent('refused', { detail: { source, message } }));
-    }
-    // not a rollback: Chromium mixes up the transceivers that were never negotiated
-    this.#signaling.rejoin();
-  }
-
-  #offered() {
-    this.#offering = false;
-    if (!this.#offerAgain) return;
-    this.#offerAgain = false;
-    this.#offer();
-  }
-
-  #watched({ from_user_id: from, sdp, tracks = [] }) {
-    if (from !== 'sfu') return;
-    const pc = this.#subscribe;
-    const watch = async () => {
-      if (pc !== this.#subscribe) return;
-      this.#tracks = new Map(tracks.map((track) => [track.mid, track]));
-      await pc.setRemoteDescription(sdp);
-      await pc.setLocalDescription();
-      if (pc !== this.#subscribe) return;
-      this.#signaling.send('answer', { pc: 'subscribe', target_user_id: 'sfu', sdp: pc.localDescription.toJSON() });
-      this.#attach();
-      this.#changed();
-    };
-    // one after the other: an offer that arrives while the last is being answered waits for it
-    this.#subscribing = this.#subscribing.then(() => this.#step(pc, watch));
-  }
-
-  #received(transceiver, track) {
-    track.onunmute = track.onmute = () => this.#changed();
-    this.#attach();
-    this.#changed();
-  }
-
   /** Give every participant the tracks that are theirs now. */
   #attach() {
-    if (!this.#subscribe) return;
-    const media = new Map();
-    for (const transceiver of this.#subscribe.getTransceivers()) {
-      const info = this.#tracks.get(transceiver.mid);
-      if (!info) continue;
-      const theirs = media.get(info.user_id) ?? {};
-      theirs[info.source] = transceiver.receiver.track;
-      media.set(info.user_id, theirs);
+    if (!this.#subscriber) return;
+    const everybody = new Map();
+    const videos = new Map();
+    for (const { trackId, userId, source, receiver } of this.#subscriber.media) {
+      const theirs = everybody.get(userId) ?? {};
+      theirs[source] = receiver.track;
+      everybody.set(userId, theirs);
+      if (receiver.track.kind === 'video') videos.set(keyOf(userId, source), trackId);
     }
-    for (const person of this.participants.values()) person.media = media.get(person.userId) ?? {};
+    for (const person of this.participants.values()) person.media = everybody.get(person.userId) ?? {};
+    this.#views.received(videos);
   }
 
   #listenForSpeakers() {
-    const now = performance.now();
-    for (const receiver of this.#subscribe.getReceivers()) {
-      if (receiver.track.kind !== 'audio') continue;
-      const level = Math.max(0, ...receiver.getSynchronizationSources().map((source) => source.audioLevel ?? 0));
-      if (level > SPEAKING_LEVEL) this.#heard.set(receiver.track.id, now);
-    }
+    const heard = this.#levels.read(this.#subscriber.media);
     let changed = false;
     for (const person of this.participants.values()) {
-      const heard = this.#heard.get(person.media.microphone?.id) ?? -Infinity;
-      const speaking = now - heard < SPEAKING_HOLD_MS;
+      const speaking = heard.has(person.userId);
       changed ||= speaking !== person.speaking;
       person.speaking = speaking;
     }
     if (changed) this.#changed();
+  }
+
+  async #measure() {
+    const subscriber = this.#subscriber;
+    const { publish, subscribe } = await this.stats();
+    if (subscriber !== this.#subscriber) return;
+    const before = this.link;
+    const measured = this.#quality.read(publish, subscribe);
+    for (const person of this.participants.values()) {
+      const known = Object.entries(person.media).map(([source, track]) => [source, measured.get(track.id)]);
+      person.quality = Object.fromEntries(known.filter(([, quality]) => quality));
+    }
+    this.dispatchEvent(new CustomEvent('measured'));
+    if (this.link !== before) this.#changed();
   }
 
   #set(state) {

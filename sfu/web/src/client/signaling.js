@@ -18,6 +18,7 @@ const MESSAGES = {
   unauthorized: 'Your sign-in is no longer valid.',
   replaced: 'You joined this meeting from another window or device.',
   removed: 'You were removed from the meeting.',
+  'no-passphrase': 'This meeting is end-to-end encrypted: its passphrase is needed.',
 };
 const MEETING_OVER = 'The meeting has ended.';
 /** After these the server closes, and its close code says whether to come again. */
@@ -74,10 +75,10 @@ export class Signaling extends EventTarget {
     this.#enter();
   }
 
-  /** Leave the room and close; the server answers `left`. */
-  leave() {
+  /** Leave the room and close; the server answers `left`. The reason is that of `ended`. */
+  leave(reason = 'left') {
     this.#write({ type: 'leave', room_id: this.roomId });
-    this.#end('left');
+    this.#end(reason);
   }
 
   async #connect() {

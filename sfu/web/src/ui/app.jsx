@@ -2,6 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { Api } from '../client/index.js';
 import { Account } from './account.jsx';
 import { Home } from './home.jsx';
+import { addressWith } from './links.js';
 import { Meeting } from './meeting.jsx';
 
 const api = new Api();
@@ -40,8 +41,9 @@ export function App() {
     };
   }, []);
 
-  const go = (id) => {
-    history.pushState(null, '', id ? `/meetings/${encodeURIComponent(id)}/join` : '/');
+  const go = (id, passphrase) => {
+    const address = id ? `/meetings/${encodeURIComponent(id)}/join` : '/';
+    history.pushState(null, '', passphrase ? addressWith(address, passphrase) : address);
     setMeetingId(id);
   };
   const signedIn = (account) => {

@@ -23,6 +23,15 @@ function Icon({ name, crossed }) {
   );
 }
 
+/** That something is encrypted; what that means is said beside it. */
+export function Lock() {
+  return (
+    <svg class="icon" viewBox="0 0 24 24" width="16" height="16" aria-hidden="true">
+      <path d="M6 11h12v9H6zM8 11V8a4 4 0 0 1 8 0v3" />
+    </svg>
+  );
+}
+
 /** A device's button: its label says what a press will do, and by that what is now. */
 export function Control({ source, on, onToggle }) {
   const label = WORDS[source][on ? 0 : 1];

@@ -1,6 +1,8 @@
 import { useEffect, useState } from 'preact/hooks';
+import { newPassphrase } from '../client/index.js';
 import { Brand } from './account.jsx';
 import { useAttempt, useScreen } from './hooks.js';
+import { passphraseOf } from './links.js';
 import { apiProblem } from './words.js';
 
 const LINK = /\/meetings\/([^/?#]+)/;
@@ -25,7 +27,7 @@ export function Home({ api, user, onOpen, onSignOut }) {
 
   const submitCreate = async (event) => {
     event.preventDefault();
-    const { title, max } = Object.fromEntries(new FormData(event.currentTarget));
+    const { title, max, encrypted } = Object.fromEntries(new FormData(event.currentTarget));
     const meeting = await create(() =>
       api.createMeeting({
         title,
@@ -33,15 +35,16 @@ export function Home({ api, user, onOpen, onSignOut }) {
         start_time: new Date().toISOString(),
         duration: 60,
         max_participants: Number(max),
+        require_e2ee: Boolean(encrypted),
       }),
     );
-    if (meeting) onOpen(meeting.meeting_id);
+    if (meeting) onOpen(meeting.meeting_id, encrypted ? newPassphrase() : '');
   };
   const submitJoin = async (event) => {
     event.preventDefault();
     const typed = new FormData(event.currentTarget).get('where').trim();
     const meeting = await join(() => api.meeting(LINK.exec(typed)?.[1] ?? typed));
-    if (meeting) onOpen(meeting.meeting_id);
+    if (meeting) onOpen(meeting.meeting_id, passphraseOf(typed));
   };
 
   return (
@@ -65,6 +68,10 @@ export function Home({ api, user, onOpen, onSignOut }) {
           <label>
             Places
             <input name="max" type="number" min={2} max={100} value={10} required />
+          </label>
+          <label class="check">
+            <input name="encrypted" type="checkbox" /> End-to-end encrypted
+            <small>The server cannot see or hear it, so it cannot record it either. The link is the key.</small>
           </label>
           {createProblem && <p class="problem" role="alert">{createProblem}</p>}
           <button class="primary" aria-disabled={creating}>Create and join</button>

@@ -1,9 +1,10 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { Call } from '../client/index.js';
+import { Call, supportsEncryption } from '../client/index.js';
 import { capture } from './devices.js';
+import { addressWith, passphraseOf, videoOf } from './links.js';
 import { Lobby } from './lobby.jsx';
 import { Room } from './room.jsx';
-import { apiProblem, deviceProblem, endedProblem, mutedByOther, notTaken, unplugged } from './words.js';
+import { CANNOT_ENCRYPT, apiProblem, deviceProblem, endedProblem, mutedByOther, notTaken, unplugged } from './words.js';
 
 /** One meeting, from the look in the mirror to the goodbye. Owns the captured tracks. */
 export function Meeting({ api, user, meetingId, onLeave, onSignedOut }) {
@@ -12,6 +13,8 @@ export function Meeting({ api, user, meetingId, onLeave, onSignedOut }) {
   const [problem, setProblem] = useState(null);
   const [call, setCall] = useState(null);
   const [joining, setJoining] = useState(false);
+  const [passphrase, setPassphrase] = useState(() => passphraseOf(location.href));
+  const [asked, setAsked] = useState(!passphrase);
   const live = useRef({ tracks: {}, opening: new Set(), joining: false, call: null, gone: false });
 
   // at once in `live`, for whoever comes before the next rendering: a device may open while the room is being joined
@@ -84,6 +87,10 @@ export function Meeting({ api, user, meetingId, onLeave, onSignedOut }) {
 
   const join = async () => {
     if (live.current.joining) return;
+    if (passphrase && !supportsEncryption()) {
+      setProblem(CANNOT_ENCRYPT);
+      return;
+    }
     live.current.joining = true;
     setJoining(true);
     try {
@@ -95,7 +102,11 @@ export function Meeting({ api, user, meetingId, onLeave, onSignedOut }) {
         iceServers: seat.ice_servers,
         userInfo: { username: user.username, avatar_url: user.avatar_url },
         ticket: () => api.socketTicket(),
+        video: videoOf(location.search),
+        encryption: passphrase ? { passphrase, meetingId: meeting.meeting_id } : null,
       });
+      // the link that is copied from here is whole
+      if (passphrase) history.replaceState(null, '', addressWith(location.href, passphrase));
       for (const [source, track] of Object.entries(live.current.tracks)) if (track) next.publish(source, track);
       next.addEventListener('ended', ({ detail }) => {
         if (live.current.call !== next) return;
@@ -126,7 +137,14 @@ export function Meeting({ api, user, meetingId, onLeave, onSignedOut }) {
     }
   };
 
+  const required = Boolean(meeting?.require_e2ee);
+  const secret = {
+    value: passphrase,
+    set: setPassphrase,
+    wanted: required && asked,
+    missing: required && !passphrase,
+  };
   const shared = { user, meeting, tracks, problem, onToggle: toggle, onDismiss: () => setProblem(null) };
   if (call) return <Room {...shared} call={call} onLeave={() => call.leave()} />;
-  return <Lobby {...shared} joining={joining} onJoin={join} onBack={onLeave} />;
+  return <Lobby {...shared} passphrase={secret} joining={joining} onJoin={join} onBack={onLeave} />;
 }

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Chat } from './chat.jsx';
-import { Controls } from './controls.jsx';
+import { Controls, Lock } from './controls.jsx';
 import { Grid } from './grid.jsx';
 import { useChanges, useScreen } from './hooks.js';
 
@@ -71,6 +71,11 @@ export function Room({ call, user, meeting, tracks, problem, onToggle, onDismiss
         <span class="hint">
           Number {meeting?.meeting_number} · {people === 1 ? 'only you' : `${people} people`}
         </span>
+        {call.encrypted && (
+          <span class="hint locked">
+            <Lock /> End-to-end encrypted
+          </span>
+        )}
         <CopyLink />
       </header>
       <div class="notices">
@@ -83,6 +88,11 @@ export function Room({ call, user, meeting, tracks, problem, onToggle, onDismiss
         {call.blocked && (
           <p class="notice" role="alert">
             Sound and picture find no way to the server: a firewall may block them. Trying again…
+          </p>
+        )}
+        {call.link === 'poor' && (
+          <p class="notice" role="status">
+            Your connection is weak: sound and picture may break off.
           </p>
         )}
         {problem && (
@@ -100,8 +110,6 @@ export function Room({ call, user, meeting, tracks, problem, onToggle, onDismiss
       <p class="hidden" role="status">
         {!chatOpen && unread > 0 && `${unread} unread in the chat.`}
       </p>
-      <Grid call={call} user={user} tracks={tracks} />
-      {chatOpen && <Chat call={call} messages={messages} onClose={closeChat} />}
       <Controls
         tracks={tracks}
         chatOpen={chatOpen}
@@ -111,6 +119,8 @@ export function Room({ call, user, meeting, tracks, problem, onToggle, onDismiss
         onChat={() => setChatOpen(!chatOpen)}
         onLeave={onLeave}
       />
+      <Grid call={call} user={user} tracks={tracks} />
+      {chatOpen && <Chat call={call} messages={messages} onClose={closeChat} />}
     </main>
   );
 }

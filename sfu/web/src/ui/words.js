@@ -40,6 +40,8 @@ export function apiProblem(error) {
   return API[error.code] ?? error.message;
 }
 
+export const CANNOT_ENCRYPT = 'This browser cannot encrypt a meeting end to end. Use a newer one.';
+
 export function endedProblem({ reason, message }) {
   return API[reason] ?? message;
 }
@@ -47,4 +49,39 @@ export function endedProblem({ reason, message }) {
 /** @param {'camera'|'microphone'|'screen'} source */
 export function mutedByOther(source) {
   return `Somebody who runs this meeting switched your ${source} off.`;
+}
+
+const RATE_UNITS = [
+  [1_000_000, 'Mbit/s', 1],
+  [1_000, 'kbit/s', 0],
+];
+
+function rateWords(bitrate) {
+  const [unit, name, digits] = RATE_UNITS.find(([least]) => bitrate >= least) ?? RATE_UNITS.at(-1);
+  return `${(bitrate / unit).toFixed(digits)} ${name}`;
+}
+
+const layerWords = ({ spatial, temporal }) => `S${spatial}T${temporal}`;
+
+/** What is received of a video, for the curious: `1280 × 720 · 20/s · VP8 · 1.2 Mbit/s · layer S2T2`. */
+export function streamWords(quality, layers) {
+  if (!quality?.width) return 'No picture arrives now.';
+  const { width, height, frameRate, codec, bitrate, lossRate } = quality;
+  const words = [`${width} × ${height}`, `${Math.round(frameRate)}/s`, codec, rateWords(bitrate)];
+  const { current, target } = layers ?? {};
+  if (current) {
+    const moves = target && layerWords(target) !== layerWords(current);
+    words.push(`layer ${layerWords(current)}${moves ? ` → ${layerWords(target)}` : ''}`);
+  }
+  if (lossRate >= 0.01) words.push(`${Math.round(lossRate * 100)} % lost`);
+  return words.filter(Boolean).join(' · ');
+}
+
+/** What stands in a tile where the picture cannot; null where it can. */
+export function noteOf({ sealed, layers, media, video, screen }, source) {
+  if (sealed[source] || (source === 'camera' && sealed.microphone))
+    return 'Encrypted with another passphrase: you cannot see or hear this person.';
+  const { current, target } = layers[source] ?? {};
+  const on = source === 'screen' ? screen : video;
+  return on && media[source] && current === null && target === null ? 'The picture is paused.' : null;
 }

@@ -26,5 +26,5 @@ def test_every_asset_that_the_page_names_is_there() -> None:
 
 
 def test_the_protocol_module_is_free_of_the_framework() -> None:
-    for path in (WEB / "src" / "client").glob("*.js"):
+    for path in (WEB / "src" / "client").rglob("*.js"):
         assert not re.search(r"preact|document\.", path.read_text()), path.name
