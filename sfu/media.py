@@ -15,10 +15,13 @@ from datetime import datetime
 
 from meet.clock import utcnow
 from sfu.ortc import SdpError, read_publish_offer
+from sfu.ortc.view import read_view_offer
 from sfu.peer import Changes, Peer, PublishPeer, SubscribePeer, TransportFactory
 from sfu.report import RoomReport, room_report, user_report
 from sfu.router import Router
 from sfu.rtp.parameters import Source, TrackInfo
+from sfu.stage import Performer
+from sfu.viewer import ViewerPeer
 
 SIGNALED = "signaling"
 """The name of the connection that sends what a page's own offers have."""
@@ -56,7 +59,14 @@ class SubscribeOffer:
     """All that this connection has now: mid, track_id, user_id, kind, source."""
 
 
-MediaEvent = TrackPublished | TrackUnpublished | SubscribeOffer
+@dataclass(frozen=True, slots=True)
+class ConnectionEnded:
+    """A connection that has a name of its own is over: its client hung up or was lost."""
+
+    connection: str
+
+
+MediaEvent = TrackPublished | TrackUnpublished | SubscribeOffer | ConnectionEnded
 
 
 class _User:
@@ -66,12 +76,15 @@ class _User:
         self.publishers: dict[str, PublishPeer] = {}
         """By the name of the connection, the oldest first."""
         self.subscribe: SubscribePeer | None = None
+        self.viewers: dict[str, ViewerPeer] = {}
+        """Connections that only watch (WHEP), by name."""
         self.muted: set[Source] = set()
 
     @property
     def peers(self) -> list[Peer]:
         """All connections."""
-        return [*self.publishers.values(), *((self.subscribe,) if self.subscribe else ())]
+        receiving = (self.subscribe,) if self.subscribe else ()
+        return [*self.publishers.values(), *receiving, *self.viewers.values()]
 
     @property
     def tracks(self) -> list[TrackInfo]:
@@ -97,6 +110,10 @@ class RoomMedia:
         self._router = router or Router()
         self._users: dict[str, _User] = {}
         self._surveyed_at = float("-inf")
+        self._speaker: str | None = None
+        """The user who speaks."""
+        self._stage_moved = False
+        """Whether who watches may have to be shown something else."""
 
     def publish(
         self, user_id: str, sdp: str, sources: Mapping[str, str], now: float, *, connection: str = SIGNALED
@@ -135,6 +152,32 @@ class RoomMedia:
         if user and peer:
             self._tracks_changed(user, Changes(peer.close(now)))
 
+    def view(self, user_id: str, sdp: str, now: float, *, connection: str) -> str:
+        """Answer the offer of a connection that only watches: it is shown what is on stage, without another word.
+
+        Raises:
+            SdpError: the offer cannot be used; nothing was changed.
+        """
+        offer = read_view_offer(sdp)
+        peer = ViewerPeer(user_id, self._router, self._create_transport, self._clock)
+        answer = peer.negotiate(offer)
+        self._users.setdefault(user_id, _User()).viewers[connection] = peer
+        peer.show(self._performers(), self._speaker, now)
+        return answer
+
+    def end(self, user_id: str, connection: str, now: float) -> None:
+        """End a connection of either kind that has a name of its own; unknown is fine."""
+        self.unpublish(user_id, connection, now)
+        user = self._users.get(user_id)
+        viewer = user.viewers.pop(connection, None) if user else None
+        if viewer:
+            viewer.close(now)
+
+    def connection(self, user_id: str, connection: str) -> Peer | None:
+        """A connection by its name."""
+        user = self._users.get(user_id)
+        return (user.publishers.get(connection) or user.viewers.get(connection)) if user else None
+
     def subscribe(self, user_id: str, now: float) -> None:
         """Send a user all that the others publish, now and later; again: nothing."""
         user = self._users.setdefault(user_id, _User())
@@ -168,8 +211,8 @@ class RoomMedia:
         """Forget a user and close all their connections; unknown is fine."""
         self.restart(user_id, now)
         user = self._users.get(user_id)
-        for connection in list(user.publishers) if user else ():
-            self.unpublish(user_id, connection, now)
+        for connection in [*user.publishers, *user.viewers] if user else ():
+            self.end(user_id, connection, now)
         self._users.pop(user_id, None)
 
     def close(self, now: float) -> None:
@@ -198,15 +241,19 @@ class RoomMedia:
             change(_STATES[name])
         for track in user.tracks:
             self._router.mute(track.track_id, track.source in user.muted)
+        self._stage_moved = True
 
     def tick(self, now: float) -> None:
         """Time passes. Call this every 20 ms."""
         self._router.tick(now)
+        if self._stage_moved:
+            self._show_stage(now)
         if now - self._surveyed_at < SURVEY_S:
             return
         self._surveyed_at = now
         for user_id, user in list(self._users.items()):
             self._survey(user_id, user, now)
+        self._stage_moved = True  # somebody may have begun to send
 
     def peer_of(self, peer_id: str) -> str | None:
         """The user of a connection, or None."""
@@ -227,16 +274,22 @@ class RoomMedia:
             first, *others = user.publishers.values() or (None,)
             reports.append(user_report(user_id, first, user.subscribe, now))
             reports += [user_report(user_id, peer, None, now) for peer in others]
+            reports += [user_report(user_id, None, viewer, now) for viewer in user.viewers.values()]
         return room_report(reports)
 
     def _survey(self, user_id: str, user: _User, now: float) -> None:
-        for peer in list(user.publishers.values()):
+        for name, peer in [*user.publishers.items(), *user.viewers.items()]:
             peer.refresh_activity()
-            if peer.state in ("failed", "closed"):
+            # Nobody begins a lost one of these anew: its client asks for another (RFC 9725 section 4.3.3).
+            if name != SIGNALED and peer.state in ("disconnected", "failed", "closed"):
+                self.end(user_id, name, now)
+                self._emit(ConnectionEnded(name))
+        for publisher in user.publishers.values():
+            if publisher.state in ("failed", "closed"):
                 # Consent is lost (RFC 7675) or the client hung up; the page begins a new one.
-                self._tracks_changed(user, Changes(peer.end_all(now)))
+                self._tracks_changed(user, Changes(publisher.end_all(now)))
             else:
-                self._tracks_changed(user, peer.follow_codecs(now))
+                self._tracks_changed(user, publisher.follow_codecs(now))
         if user.subscribe:
             user.subscribe.refresh_activity()
             if user.subscribe.state == "closed":
@@ -252,6 +305,7 @@ class RoomMedia:
         for track in changes.begun:
             self._emit(TrackPublished(track))
         if changes.ended or changes.begun:
+            self._stage_moved = True
             for user_id, other in self._users.items():
                 if other is not user:
                     self._offer(user_id)
@@ -259,6 +313,25 @@ class RoomMedia:
     def _tracks_for(self, user_id: str) -> list[TrackInfo]:
         """What others publish, the longest there first."""
         return [track for other, user in self._users.items() if other != user_id for track in user.tracks]
+
+    def _show_stage(self, now: float) -> None:
+        self._stage_moved = False
+        viewers = [viewer for user in self._users.values() for viewer in user.viewers.values()]
+        if not viewers:
+            return
+        performers = self._performers()
+        for viewer in viewers:
+            viewer.show(performers, self._speaker, now)
+
+    def _performers(self) -> list[Performer]:
+        """All that is published and not held back; who watches also sees what the same user sends elsewhere."""
+        producers = self._router.producers
+        return [
+            Performer(track, flows=producers[track.track_id].active is not None)
+            for user in self._users.values()
+            for track in user.tracks
+            if track.source not in user.muted
+        ]
 
     def _offer(self, user_id: str) -> None:
         peer = self._users[user_id].subscribe

@@ -11,6 +11,7 @@ from sfu.peer import Peer, PublishPeer, SubscribePeer
 from sfu.rtp.parameters import TrackInfo
 from sfu.rtp.stats import ConsumerStats, TrackStats
 from sfu.transport import TransportState
+from sfu.viewer import ViewerPeer
 
 Status = Literal["connecting", "connected", "disconnected", "failed"]
 Quality = Literal["excellent", "good", "fair", "poor"]
@@ -45,7 +46,7 @@ class UserReport:
 
     user_id: str
     publish: PublishPeer | None
-    subscribe: SubscribePeer | None
+    subscribe: SubscribePeer | ViewerPeer | None
     sent: Sequence[tuple[TrackInfo, TrackStats]]
     """What the user publishes."""
     received: Sequence[ConsumerStats]
@@ -85,7 +86,9 @@ def room_report(users: Sequence[UserReport]) -> RoomReport:
     return RoomReport(peers(users), statistics(users), quality_metrics(users))
 
 
-def user_report(user_id: str, publish: PublishPeer | None, subscribe: SubscribePeer | None, now: float) -> UserReport:
+def user_report(
+    user_id: str, publish: PublishPeer | None, subscribe: SubscribePeer | ViewerPeer | None, now: float
+) -> UserReport:
     """Ask a user's streams how they fare."""
     return UserReport(
         user_id=user_id,
