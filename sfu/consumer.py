@@ -6,7 +6,8 @@ from random import Random
 
 from sfu.producer import Producer
 from sfu.rtp import rtcp
-from sfu.rtp.extensions import HeaderWriter, send_time
+from sfu.rtp.departures import Departures
+from sfu.rtp.extensions import HeaderWriter
 from sfu.rtp.matching import payload_types, rtx_types
 from sfu.rtp.munger import Munger
 from sfu.rtp.packet import RtpPacket
@@ -24,6 +25,10 @@ LOOK_COST = 0.1
 RESEND_MIN_INTERVAL_S = 0.01
 """The same packet is not repeated sooner, nor within half a round trip: its first repetition is still on the way."""
 _REPORTS_REMEMBERED = 8
+PROBE_PACKETS = 64
+"""Of the newest packets, those that a probe may repeat: more than one holds."""
+PADDING = 255
+"""Bytes of a packet that is only padding: the most that its last byte can count (RFC 3550 section 5.1)."""
 
 
 class Consumer:
@@ -38,8 +43,10 @@ class Consumer:
         *,
         rng: Random,
         now: float,
+        departures: Departures | None = None,
     ) -> None:
-        """`parameters` are what the subscriber negotiated; its first encoding has the SSRCs.
+        """`parameters` are what the subscriber negotiated; its first encoding has the SSRCs. `departures` are the
+        transport's, for its transport-wide numbers.
 
         Raises `IncompatibleCodecs` where no codec is common, ValueError where no SSRC is given.
         """
@@ -62,6 +69,7 @@ class Consumer:
         self.resent = 0
         self.resends_refused = 0
         """NACKs that asked for more than the bounds allow."""
+        self._departures = departures
         self._read(producer, parameters)
         self._send = transport.send_rtp
         self._transport = transport
@@ -141,10 +149,15 @@ class Consumer:
         self.parameters = parameters
         self._types = types | {0x80 | of: 0x80 | to for of, to in types.items()}
         self._rtx_types = rtx_types(parameters) if self.rtx_ssrc is not None else {}
-        self._write = HeaderWriter(source, parameters, self.ssrc, producer.sharing).write
-        self._rtx_write = None
+        # What is repeated without RTX has to be the same bytes, but no number is used twice: such a stream has none.
+        repeats = not self._rtx_types and any("nack" in codec.feedback for codec in parameters.codecs)
+        departures = None if repeats else self._departures
+        writer = HeaderWriter(source, parameters, self.ssrc, producer.sharing, departures)
+        self._write = writer.write
+        self._numbered = writer.numbered
+        self._rtx_writer = None
         if self.rtx_ssrc is not None:
-            self._rtx_write = HeaderWriter(source, parameters, self.rtx_ssrc, producer.sharing).write
+            self._rtx_writer = HeaderWriter(source, parameters, self.rtx_ssrc, producer.sharing, departures)
 
     def request_key_frame(self, now: float) -> None:
         """The subscriber needs a key frame."""
@@ -210,24 +223,57 @@ class Consumer:
         self._credit = min(float(RESEND_BURST), self._credit + earned)
         self._credited = self.packets
 
-    def _resend(self, index: int, now: float) -> bool:
+    def probe(self, size: int, now: float) -> int:
+        """Send about `size` bytes that the subscriber does not need, over RTX; how many it really was.
+
+        That are the newest packets once more or, before there are any, padding (RFC 4588 section 8.1 allows both):
+        receivers drop either, and say in their feedback when they came. 0 where the subscriber does not know RTX.
+        """
+        if not self._rtx_types or self._rtx_writer is None or not self.connected:
+            return 0
+        sent = 0
+        newest = self._munger.highest_out
+        for index in range(newest, newest - PROBE_PACKETS, -1):
+            if sent >= size:
+                return sent
+            sent += self._resend(index, now)
+        while sent < size:
+            sent += self._pad(self._rtx_writer, now)
+        return sent
+
+    def _pad(self, writer: HeaderWriter, now: float) -> int:
+        """A packet of RTX that is nothing but padding; its bytes."""
+        last = self._last
+        timestamp = 0 if last is None else last.timestamp + self._munger.timestamp_offset & 0xFFFFFFFF
+        rtx_index = self._rtx_index
+        self._rtx_index += 1
+        marker_type = next(iter(self._rtx_types.values()))
+        header = writer.write_padding(marker_type, rtx_index & 0xFFFF, timestamp, PADDING, now)
+        self._send(writer.ssrc, rtx_index, header, bytes(PADDING - 1) + bytes((PADDING,)))
+        return len(header) + PADDING
+
+    def _resend(self, index: int, now: float) -> int:
+        """Send what had this index again; the bytes that it took, 0 where that can't be."""
         segment = self._munger.locate(index)
         if segment is None:
-            return False
+            return 0
         packet = segment.source.cache.get(index - segment.delta)
         marker_type = self._types.get(packet.marker_type) if packet is not None else None
         if packet is None or marker_type is None:
-            return False
+            return 0
         timestamp = packet.timestamp + segment.timestamp_offset & 0xFFFFFFFF
         rtx_type = self._rtx_types.get(marker_type & 0x7F)
-        if rtx_type is None or self._rtx_write is None or self.rtx_ssrc is None:
-            self._send(self.ssrc, index, self._write(packet, marker_type, index & 0xFFFF, timestamp), packet.payload)
-            return True
+        if rtx_type is None or self._rtx_writer is None or self.rtx_ssrc is None:
+            if self._numbered:  # the same index under other bytes would betray the key stream
+                return 0
+            header = self._write(packet, marker_type, index & 0xFFFF, timestamp)
+            self._send(self.ssrc, index, header, packet.payload)
+            return len(header) + len(packet.payload)
         rtx_index = self._rtx_index
         self._rtx_index += 1
-        header = self._rtx_write(packet, marker_type & 0x80 | rtx_type, rtx_index & 0xFFFF, timestamp, send_time(now))
+        header = self._rtx_writer.write(packet, marker_type & 0x80 | rtx_type, rtx_index & 0xFFFF, timestamp, now)
         self._send(self.rtx_ssrc, rtx_index, header, (index & 0xFFFF).to_bytes(2, "big") + packet.payload)
-        return True
+        return len(header) + 2 + len(packet.payload)
 
     # --- what the subscriber is told
 

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from sfu.consumer import REPORT_INTERVAL_S, Consumer
 from sfu.producer import Forward, Producer
 from sfu.rtp import rtcp
+from sfu.rtp.departures import Departures
 from sfu.rtp.packet import PacketError, RtpPacket, parse
 from sfu.rtp.parameters import MID_URI, TRANSPORT_CC_URI, RtpParameters, RtpTransport, TrackInfo
 from sfu.switch import Switch
@@ -31,12 +32,13 @@ REPORTER_SSRC = 1
 class _Peer:
     """What comes and goes over one transport."""
 
-    __slots__ = ("by_ssrc", "consumers", "producers", "uplink")
+    __slots__ = ("by_ssrc", "consumers", "departures", "producers", "uplink")
 
     def __init__(self) -> None:
         self.by_ssrc: dict[int, Producer] = {}
         self.producers: list[Producer] = []
         self.consumers: dict[int, Consumer] = {}  # by SSRC, that of RTX too
+        self.departures = Departures()  # what its consumers send
         self.uplink: Uplink | None = None  # where its packets have transport-wide numbers
 
 
@@ -121,10 +123,13 @@ class Router:
         for an SSRC that is missing or in use.
         """
         producer = self._producers[track_id]
-        consumer = Consumer(producer, peer_id, parameters, transport, rng=self._rng, now=now)
-        peer = self._peers.setdefault(peer_id, _Peer())
+        peer = self._peers.get(peer_id) or _Peer()
+        consumer = Consumer(
+            producer, peer_id, parameters, transport, rng=self._rng, now=now, departures=peer.departures
+        )
         if any(ssrc in peer.consumers for ssrc in consumer.ssrcs):
             raise ValueError("this SSRC is in use")
+        self._peers[peer_id] = peer
         for ssrc in consumer.ssrcs:
             peer.consumers[ssrc] = consumer
         self._consumers[track_id].append(consumer)

@@ -60,7 +60,8 @@ def consumer_parameters(track: TrackInfo, mid: str, ssrc: int, rtx_ssrc: int) ->
     ours = our_codec(sent) if sent else None
     if sent is None or ours is None:
         return None
-    has_rtx = any(c.name == "rtx" and c.parameter("apt") == str(sent.payload_type) for c in source.codecs)
+    # Whether the publisher knows RTX or not: it is our own repetitions, and our probes, that go over it.
+    has_rtx = source.kind == "video"
     codecs = (ours, our_rtx(ours)) if has_rtx else (ours,)
     # The mid, the send time and the numbers are written by us; the rest is only there if the publisher sends it.
     uris = {MID_URI, ABS_SEND_TIME_URI, TRANSPORT_CC_URI, *(extension.uri for extension in source.header_extensions)}

@@ -1,17 +1,19 @@
 """The header extensions that a subscriber gets: what it negotiated and nothing else (RFC 8285).
 
-`mid` is the subscriber's own, abs-send-time is written anew, and a few travel on as they came where both ends
-negotiated them. All else, known or not, is left out with the publisher's numbering.
+`mid` is the subscriber's own, abs-send-time and the transport-wide number are written anew, and a few travel on as
+they came where both ends negotiated them. All else, known or not, is left out with the publisher's numbering.
 """
 
 from struct import Struct
 
+from sfu.rtp.departures import Departures
 from sfu.rtp.packet import ONE_BYTE_PROFILE, RtpPacket, header, padding, write_elements
 from sfu.rtp.parameters import (
     ABS_SEND_TIME_URI,
     AUDIO_LEVEL_URI,
     DEPENDENCY_DESCRIPTOR_URI,
     MID_URI,
+    TRANSPORT_CC_URI,
     VIDEO_ORIENTATION_URI,
     RtpParameters,
 )
@@ -28,8 +30,8 @@ def send_time(now: float) -> int:
 class PassedElements:
     """The elements that travel on, for all subscribers that negotiated them alike: written once per packet.
 
-    A header extension is [abs-send-time] [mid] [passed elements, padding]. The first two are the subscriber's own;
-    the rest is the same for all whose own take as many bytes modulo 4.
+    A header extension is [abs-send-time] [mid] [number] [passed elements, padding]. The first three are the
+    subscriber's own; the rest is the same for all whose own take as many bytes modulo 4.
     """
 
     __slots__ = ("_ids", "_nothing", "_own_size", "packet", "tail", "time")
@@ -44,7 +46,8 @@ class PassedElements:
         self.tail: bytes | None = b""
         """One-byte elements and padding; None where an element needs the two-byte form, which then all must have."""
         self.time = 0
-        """The abs-send-time: when the packet arrived, so that writing a header again gives the same bytes."""
+        """The abs-send-time: when the packet arrived, so that writing a header again gives the same bytes (unless it
+        has a number)."""
 
     def prepare(self, packet: RtpPacket) -> None:
         """Write the rest for this packet."""
@@ -74,25 +77,48 @@ Sharing = dict[tuple[tuple[tuple[int, int], ...], int], PassedElements]
 class HeaderWriter:
     """Writes the RTP headers of one SSRC of one subscriber."""
 
-    __slots__ = ("_mid", "_mid_id", "_mid_text", "_own_size", "_pack", "_passed", "_ssrc", "_time_id", "_time_word")
+    __slots__ = (
+        "_departures",
+        "_mid",
+        "_mid_id",
+        "_mid_text",
+        "_number_word",
+        "_own_size",
+        "_pack",
+        "_passed",
+        "_time_id",
+        "_time_word",
+        "ssrc",
+    )
 
-    def __init__(self, source: RtpParameters, target: RtpParameters, ssrc: int, sharing: Sharing) -> None:
-        """`source` is what the publisher negotiated, `target` the subscriber.
+    def __init__(
+        self,
+        source: RtpParameters,
+        target: RtpParameters,
+        ssrc: int,
+        sharing: Sharing,
+        departures: Departures | None = None,
+    ) -> None:
+        """`source` is what the publisher negotiated, `target` the subscriber. With the `departures` of the
+        subscriber's transport, each header has a transport-wide number, where the subscriber negotiated that.
 
-        Raises ValueError where abs-send-time or mid has an id above 14, or the mid more than 16 bytes: the SFU
+        Raises ValueError where one of our own elements has an id above 14, or the mid more than 16 bytes: the SFU
         offers, so it never has to.
         """
-        self._ssrc = ssrc
+        self.ssrc = ssrc
         self._time_id = target.extension_id(ABS_SEND_TIME_URI)
         self._mid_id = target.extension_id(MID_URI) if target.mid else None
         self._mid_text = target.mid.encode()
-        if max(self._time_id or 1, self._mid_id or 1) > 14 or len(self._mid_text) > 16:
-            raise ValueError("abs-send-time and mid do not fit the one-byte form")
+        number_id = None if departures is None else target.extension_id(TRANSPORT_CC_URI)
+        if max(self._time_id or 1, self._mid_id or 1, number_id or 1) > 14 or len(self._mid_text) > 16:
+            raise ValueError("abs-send-time, mid and number do not fit the one-byte form")
         self._mid = b""
         if self._mid_id is not None:
             self._mid = bytes((self._mid_id << 4 | len(self._mid_text) - 1,)) + self._mid_text
         self._time_word = None if self._time_id is None else (self._time_id << 4 | 2) << 24
-        self._own_size = len(self._mid) + (0 if self._time_id is None else 4)
+        self._departures = None if number_id is None else departures
+        self._number_word = ((number_id or 0) << 4 | 1) << 16
+        self._own_size = len(self._mid) + (0 if self._time_id is None else 4) + (0 if number_id is None else 3)
         self._pack = Struct(f"!BBHLLHH{'' if self._time_id is None else 'L'}{len(self._mid)}s").pack
         ids = tuple(
             (of, to)
@@ -102,23 +128,33 @@ class HeaderWriter:
         key = (ids, self._own_size & 3)
         self._passed = sharing.setdefault(key, PassedElements(*key))
 
-    def write(
-        self, packet: RtpPacket, marker_type: int, sequence_number: int, timestamp: int, time: int | None = None
-    ) -> bytes:
-        """The header under which `packet` goes out: the same bytes each time for the same arguments.
+    @property
+    def numbered(self) -> bool:
+        """Whether each header differs from all before it by a transport-wide number: none can be written again."""
+        return self._departures is not None
 
-        `time` is the abs-send-time; that of the packet's arrival where it is not given.
+    def write(
+        self, packet: RtpPacket, marker_type: int, sequence_number: int, timestamp: int, now: float | None = None
+    ) -> bytes:
+        """The header under which `packet` leaves: to be called once for each time that it does.
+
+        `now` is when; without it, as soon as the packet arrived. Unless `numbered`, the same arguments give the same
+        bytes each time.
         """
         passed = self._passed
         if passed.packet is not packet:
             passed.prepare(packet)
         tail = passed.tail
-        if time is None:
-            time = passed.time
+        time = passed.time if now is None else send_time(now)
         if tail is None:
-            return self._long(packet, (marker_type, sequence_number, timestamp, self._ssrc), time)
-        words = self._own_size + len(tail) >> 2
-        ssrc, pack = self._ssrc, self._pack
+            return self._long(packet, (marker_type, sequence_number, timestamp, self.ssrc), time, now)
+        size = self._own_size + len(tail)
+        words = size >> 2
+        departures = self._departures
+        if departures is not None:
+            number = departures.add(16 + size + len(packet.payload), packet.arrival if now is None else now)
+            tail = (self._number_word | number).to_bytes(3, "big") + tail
+        ssrc, pack = self.ssrc, self._pack
         if self._time_word is not None:
             time |= self._time_word
             own = pack(0x90, marker_type, sequence_number, timestamp, ssrc, ONE_BYTE_PROFILE, words, time, self._mid)
@@ -129,7 +165,13 @@ class HeaderWriter:
             )
         return header(marker_type, sequence_number, timestamp, ssrc)
 
-    def _long(self, packet: RtpPacket, fields: tuple[int, int, int, int], time: int) -> bytes:
+    def write_padding(self, marker_type: int, sequence_number: int, timestamp: int, size: int, now: float) -> bytes:
+        """The header of a packet that has no payload but `size` bytes of padding, which follow it (1 to 255)."""
+        empty = RtpPacket(marker_type, sequence_number, timestamp, self.ssrc, bytes(size))
+        written = self.write(empty, marker_type, sequence_number, timestamp, now)
+        return bytes((written[0] | 0x20,)) + written[1:]
+
+    def _long(self, packet: RtpPacket, fields: tuple[int, int, int, int], time: int, now: float | None) -> bytes:
         """The two-byte form, for a dependency descriptor that brings its structure on a key frame.
 
         RFC 8285 section 4.1.2 wants a mix of forms negotiated; who negotiated that extension reads both.
@@ -139,4 +181,9 @@ class HeaderWriter:
             elements.append((self._mid_id, self._mid_text))
         if self._time_id is not None:
             elements.append((self._time_id, time.to_bytes(3, "big")))
+        if self._departures is not None:
+            size = 4 + sum(2 + len(value) for _, value in elements)
+            size += 16 + len(padding(size)) + len(packet.payload)
+            number = self._departures.add(size, packet.arrival if now is None else now)
+            elements.append((self._number_word >> 20, number.to_bytes(2, "big")))
         return header(*fields, *write_elements(elements))

@@ -1,5 +1,6 @@
 import pytest
 
+from sfu.rtp.departures import OVERHEAD, Departures
 from sfu.rtp.extensions import HeaderWriter, send_time
 from sfu.rtp.packet import TWO_BYTE_PROFILE, RtpPacket, parse, write_elements
 from sfu.rtp.parameters import (
@@ -102,7 +103,7 @@ def test_the_same_packet_gets_the_same_bytes_again_later():
     later.arrival = 11.0
     assert writer.write(later, 111, 1, 1) != first
     assert writer.write(FULL, 111, 1, 1) == first
-    assert writer.write(FULL, 111, 1, 1, send_time(12.0)) != first
+    assert writer.write(FULL, 111, 1, 1, 12.0) != first
 
 
 def test_the_send_time_has_18_fractional_bits_and_wraps():
@@ -111,7 +112,56 @@ def test_the_send_time_has_18_fractional_bits_and_wraps():
     assert send_time(64.0) == 0
 
 
+@pytest.mark.parametrize("element", [b"\x85", bytes(30)])
+def test_a_numbered_header_has_the_next_number_of_its_transport(element: bytes):
+    departures, sharing = Departures(), {}
+    ids = {MID_URI: 5, ABS_SEND_TIME_URI: 6, AUDIO_LEVEL_URI: 7, TRANSPORT_CC_URI: 8}
+    source, sent = parameters("0", SOURCE_IDS), packet((1, element))
+    media = HeaderWriter(source, parameters("1", ids), 1, sharing, departures)
+    rtx = HeaderWriter(source, parameters("1", ids), 2, sharing, departures)
+    other = HeaderWriter(source, parameters("1", ids), 3, sharing, Departures())
+    assert media.numbered
+    headers = [media.write(sent, 111, 1, 1), rtx.write(sent, 97, 1, 1, 10.5), media.write(sent, 111, 2, 1)]
+    for number, head in enumerate(headers, 1):
+        assert len(head) % 4 == 0
+        elements = parse(head + b"payload").elements
+        assert elements[8] == number.to_bytes(2, "big")
+        assert (elements[5], elements[7]) == (b"1", element)
+    assert parse(other.write(sent, 111, 1, 1)).elements[8] == b"\0\1"
+    assert departures.next == 4
+    assert departures.latest == 10.5
+    assert departures.octets == 3 * (len(b"payload") + OVERHEAD) + sum(map(len, headers))
+
+
+def test_without_departures_there_is_no_number():
+    ids = {MID_URI: 5, TRANSPORT_CC_URI: 8}
+    writer = HeaderWriter(parameters("0", SOURCE_IDS), parameters("1", ids), 1, {})
+    assert not writer.numbered
+    assert 8 not in parse(writer.write(FULL, 111, 1, 1)).elements
+    unasked = HeaderWriter(parameters("0", SOURCE_IDS), parameters("1", {MID_URI: 5}), 1, {}, Departures())
+    assert not unasked.numbered
+
+
+@pytest.mark.parametrize("size", [1, 17, 255])
+def test_padding_is_a_packet_without_a_payload(size: int):
+    departures = Departures()
+    ids = {MID_URI: 5, ABS_SEND_TIME_URI: 6, TRANSPORT_CC_URI: 8}
+    writer = HeaderWriter(parameters("0", SOURCE_IDS), parameters("1", ids), 2, {}, departures)
+    head = writer.write_padding(97, 7, 8, size, 10.0)
+    read = parse(head + bytes(size - 1) + bytes((size,)))
+    assert read.payload == b""
+    assert (read.payload_type, read.sequence_number, read.timestamp, read.ssrc) == (97, 7, 8, 2)
+    assert read.elements == {5: b"1", 6: send_time(10.0).to_bytes(3, "big"), 8: b"\0\1"}
+    assert departures.octets == len(head) + size + OVERHEAD
+
+
 def test_own_elements_fit_the_one_byte_form_or_are_refused():
-    for ids, mid in (({MID_URI: 15}, "1"), ({ABS_SEND_TIME_URI: 15}, "1"), ({MID_URI: 5}, "x" * 17)):
+    refused = (
+        ({MID_URI: 15}, "1"),
+        ({ABS_SEND_TIME_URI: 15}, "1"),
+        ({TRANSPORT_CC_URI: 15}, "1"),
+        ({MID_URI: 5}, "x" * 17),
+    )
+    for ids, mid in refused:
         with pytest.raises(ValueError, match="one-byte"):
-            HeaderWriter(parameters("0", SOURCE_IDS), parameters(mid, ids), 1, {})
+            HeaderWriter(parameters("0", SOURCE_IDS), parameters(mid, ids), 1, {}, Departures())
