@@ -33,12 +33,13 @@ from starlette.types import Receive, Scope, Send
 from meet import logs
 from meet.clock import new_id
 from meet.config import settings
+from meet.envelope import CODES, UNEXPECTED
 from meet.errors import MeetError, NotFound
 from meet.ratelimit import limits_from, unspent_headers
 from meet.tokens import signing_secret
 from meet.web.app import close_thread_loop
 from meet.web.body import read_body
-from meet.web.errors import CODES, UNEXPECTED, error_answer
+from meet.web.errors import error_answer
 from meet.web.observability import request_id_of
 
 log = logging.getLogger("meet.gateway")

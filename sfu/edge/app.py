@@ -14,10 +14,11 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import Scope
 
 from meet.config import Settings
+from meet.envelope import CODES, UNEXPECTED
 from meet.errors import MeetError
 from meet.presence import AsyncPresence
 from meet.ratelimit import limits_from, unspent_headers
-from meet.web.errors import CODES, UNEXPECTED, answer_to, understood
+from meet.web.errors import answer_to, understood
 from meet.web.observability import request_id_of
 from sfu.edge.page import Page
 from sfu.edge.placement import Placement

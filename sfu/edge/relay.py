@@ -12,9 +12,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 from yarl import URL
 
+from meet.envelope import CODES
 from meet.errors import MeetError, Unavailable
 from meet.web.body import read_body
-from meet.web.errors import CODES
 from meet.web.observability import request_id_of
 
 MOST_BODY_BYTES = 10 * 1024 * 1024

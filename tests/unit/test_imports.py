@@ -19,7 +19,19 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = {"meet": ROOT / "layers" / "meet", "functions": ROOT, "sfu": ROOT}
 """Our packages, and the folder that each is imported from."""
 
-CORE = ("sfu.signaling", "sfu.ortc", "sfu.router", "sfu.producer", "sfu.consumer", "sfu.rtp")
+CORE = (
+    "sfu.signaling",
+    "sfu.ortc",
+    "sfu.router",
+    "sfu.producer",
+    "sfu.consumer",
+    "sfu.rtp",
+    "sfu.sctp",
+    "sfu.data",
+    "sfu.switch",
+    "sfu.uplink",
+    "sfu.stage",
+)
 GROUND = ("meet.errors", "meet.clock")
 """What even the domain may use: the standard library alone is below them."""
 CLOCKS = ("asyncio", "socket", "socketserver", "selectors", "time", "threading", "anyio", "uvicorn", "websockets")

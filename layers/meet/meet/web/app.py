@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
+from meet.envelope import PROBLEM_JSON
 from meet.web import errors
 from meet.web.body import CheckedBody
 from meet.web.health import Health, health_router
@@ -92,7 +93,7 @@ _thread = threading.local()
 
 def lambda_handler(app: FastAPI) -> LambdaHandler:
     """The application as a Lambda handler of API Gateway events. Any thread that runs no loop may call it."""
-    text_types = [*DEFAULT_TEXT_MIME_TYPES, errors.PROBLEM_JSON]
+    text_types = [*DEFAULT_TEXT_MIME_TYPES, PROBLEM_JSON]
     mangum: Mangum | None = None
 
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -18,9 +18,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from meet.clock import iso, new_id, utcnow
+from meet.envelope import CODES, UNEXPECTED
 from meet.errors import MeetError
 from meet.web.auth import Principal
-from meet.web.errors import CODES, UNEXPECTED, answer_to
+from meet.web.errors import answer_to
 from meet.web.redis import RedisAway, circuit, redis
 from meet.web.routing import RouteTable
 

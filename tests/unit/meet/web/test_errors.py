@@ -7,8 +7,9 @@ import fakeredis
 import httpx
 import pytest
 
+from meet.envelope import wants_problem
 from meet.errors import MeetError
-from meet.web.errors import error_answer, field_messages, wants_problem
+from meet.web.errors import error_answer, field_messages
 
 
 def error_of(answer: httpx.Response) -> dict[str, object]:
