@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from shutil import which
 
@@ -9,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.conftest import System
+from tests.link import Link
 from tests.processes import media_processes
 
 from .cable import Cable
@@ -32,14 +34,36 @@ SCREENSHOTS = Path("out/screenshots")
 """Where the pictures of the page are kept, to be looked at."""
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def chromium() -> str:
     path = which("chromium")
     assert path, "Chromium is missing: apt-get install chromium"
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium(), headless=True, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def browser_behind(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[Link, str], Browser]]:
+    """Starts a Chromium behind a link, which trusts `base_url` with camera and microphone though it is no HTTPS."""
+    folder = tmp_path_factory.mktemp("behind")
+    with ExitStack() as stack:
+
+        def start(link: Link, base_url: str) -> Browser:
+            path = stack.enter_context(link.program(chromium(), folder))
+            flags = [*FLAGS, f"--unsafely-treat-insecure-origin-as-secure={base_url}"]
+            started = browser.browser_type.launch(executable_path=path, headless=True, args=flags)
+            stack.callback(started.close)
+            return started
+
+        yield start
 
 
 @pytest.fixture
@@ -47,7 +71,9 @@ def somebody(browser: Browser, base_url: str) -> Iterator[Callable[..., Person]]
     """Makes people; each has a browser profile of their own and must not have met an error of the page's script."""
     people: list[Person] = []
 
-    def make(name: str, *, base_url: str = base_url, width: int = 1100, height: int = 700) -> Person:
+    def make(
+        name: str, *, base_url: str = base_url, browser: Browser = browser, width: int = 1100, height: int = 700
+    ) -> Person:
         people.append(Person(browser, base_url, name, width=width, height=height))
         return people[-1]
 
