@@ -6,15 +6,21 @@ from random import Random
 
 from sfu.producer import Producer
 from sfu.rtp import rtcp
+from sfu.rtp.bits import KeyFrame
+from sfu.rtp.choice import Chosen, LayerChoice
 from sfu.rtp.departures import Departures
 from sfu.rtp.extensions import HeaderWriter
+from sfu.rtp.layers import Layer, LayerId, View
 from sfu.rtp.matching import payload_types, rtx_types
+from sfu.rtp.measured import spatial_sizes
 from sfu.rtp.munger import Munger
-from sfu.rtp.packet import RtpPacket
+from sfu.rtp.packet import PacketLayer, RtpPacket
 from sfu.rtp.parameters import RtpParameters, RtpTransport
+from sfu.rtp.rewrite import Numbering, Rewrite
 from sfu.rtp.seq import unwrap
 from sfu.rtp.stats import ConsumerStats, Rate, round_trip_s
 from sfu.rtp.stream import RtpStream
+from sfu.rtp.timeline import Timeline
 
 REPORT_INTERVAL_S = 1.0
 RESEND_BURST = 250
@@ -74,12 +80,20 @@ class Consumer:
         self._send = transport.send_rtp
         self._transport = transport
         # a start below 2**15 keeps the rollover counter of a receiver that misses the first packets at 0
-        self._munger: Munger[RtpStream] = Munger(rng.randrange(1, 1 << 15))
+        self._munger: Munger[RtpStream, Rewrite] = Munger(rng.randrange(1, 1 << 15), Rewrite())
+        self._timeline, self._numbering = Timeline(), Numbering()
         self._rtx_index = rng.randrange(1, 1 << 15)
         self._stream: RtpStream | None = None
         """What is followed; None while a place to begin is waited for."""
+        self._choice = LayerChoice()
+        self._chosen: Chosen | None = None
+        """What is to be sent: where it is another encoding than what is followed, its key frame is waited for."""
+        self._goal = LayerId(0, 0)
+        """Where the limit of layers within what is followed moves to."""
         self._last: RtpPacket | None = None
         """The newest that was sent."""
+        self.speaking = False
+        """Whether this is the track of who speaks, which goes before the others; set by who knows."""
         self._cname = parameters.cname or producer.track.peer_id
         self._credit = float(RESEND_BURST)
         self._credited = 0
@@ -100,30 +114,138 @@ class Consumer:
         """Whether nothing is forwarded until the next key frame (or, of audio, the next packet)."""
         return self._stream is None
 
+    # --- layers
+
+    def layers(self, now: float) -> tuple[Layer, ...]:
+        """What of the track is sent to us now and may be sent on, by the view, ascending in bit rate.
+
+        () for audio, and for a track that nobody looks at.
+        """
+        return self._choice.allowed(self.producer.layers(now), self._sizes())
+
+    @property
+    def current(self) -> LayerId | None:
+        """What is being sent; None while nothing is."""
+        stream, limit = self._stream, self._munger.rewrite.limit
+        if stream is None:
+            return None
+        top = max(stream.meter.layers(), default=LayerId(0, 0))
+        ladder, spatial = self.producer.ladder, min(limit.spatial, top.spatial)
+        if self.producer.simulcast:
+            spatial = ladder.rungs.index(stream) if stream in ladder.rungs else 0
+        return LayerId(spatial, min(limit.temporal, top.temporal))
+
+    @property
+    def target(self) -> LayerId | None:
+        """What is to be sent, as soon as there is a place to change to it; None for nothing."""
+        if self._revision != self.producer.ladder.revision:
+            self._reconsider()
+        return None if self._chosen is None else self._chosen.layer
+
+    def set_target(self, target: LayerId | None, now: float) -> None:
+        """Send this layer, within what the view allows, or the best below it that is there; None: nothing.
+
+        The change comes with the next key frame, which is asked for, or where the stream lets a temporal layer begin;
+        a lower temporal layer and a pause at once. Before any call it is the lowest layer.
+        """
+        self._choice.aim(target, self.producer.ladder)
+        self._reconsider()
+        self._want(now)
+
+    @property
+    def view(self) -> View:
+        """How the subscriber looks at the track."""
+        return self._choice.view
+
+    def set_view(self, view: View, now: float) -> None:
+        """The subscriber looks at the track otherwise: what it does not want any more is not sent."""
+        self._choice.view = view
+        self._reconsider()
+        self._want(now)
+
+    def _sizes(self) -> tuple[KeyFrame, ...]:
+        return spatial_sizes(self.producer.ladder, simulcast=self.producer.simulcast)
+
+    def _reconsider(self) -> None:
+        """Choose anew: something of the target, the view or the ladder has changed."""
+        producer = self.producer
+        self._revision = producer.ladder.revision
+        chosen = self._chosen = self._choice.chosen(producer.ladder, self._sizes(), simulcast=producer.simulcast)
+        if chosen is None:
+            self._stream = None
+        elif chosen.stream is self._stream:
+            self._goal = chosen.limit
+        elif self._stream in producer.ladder.rungs and chosen.layer < (self.current or chosen.layer):
+            self._goal = self._goal._replace(temporal=0)  # to take less already while the key frame is on its way
+
+    def _want(self, now: float) -> None:
+        """Ask for the key frame that a change needs."""
+        chosen = self._chosen
+        if chosen is None or not self.connected:
+            return
+        stream, limit = self._stream, self._munger.rewrite.limit
+        if chosen.stream is not stream or (stream.reader and stream.reader.needs_key_frame(limit, chosen.limit)):
+            self.producer.request_key_frame(now, chosen.stream)
+
+    # --- what is sent
+
     def forward(self, stream: RtpStream, packet: RtpPacket) -> None:
         """A new packet of the track: send it, unless the subscriber must not get it.
 
         The hot path: once per packet and subscriber.
         """
         if stream is not self._stream:
-            self._begin(stream, packet)
+            self._look_at(stream, packet)
             return
-        munger, payload = self._munger, packet.payload
-        marker_type = self._types.get(packet.marker_type)
-        if marker_type is None:  # nothing that the subscriber agreed on
-            munger.skip(packet.index)
+        munger, index = self._munger, packet.index
+        if index <= munger.highest_in:
+            self._forward_late(packet)
             return
-        if not payload and munger.skip(packet.index):  # padding
+        marker_type, payload = self._types.get(packet.marker_type), packet.payload
+        if marker_type is None or not payload:  # nothing that the subscriber agreed on, or padding
+            munger.skip(index)
             return
-        index = munger.map(packet.index)
-        if index is None:
-            return
-        timestamp = packet.timestamp + munger.timestamp_offset & 0xFFFFFFFF
-        self._send(self.ssrc, index, self._write(packet, marker_type, index & 0xFFFF, timestamp), payload)
-        if packet.index == munger.highest_in:
-            self._last = packet
+        if packet.layer is not None:
+            if not self._lets_through(packet, packet.layer):
+                return
+            payload = munger.rewrite.payload(packet)
+            marker_type = munger.rewrite.marker_type(packet, marker_type)
+        out = munger.advance(index)
+        timestamp = packet.timestamp + munger.rewrite.timestamp & 0xFFFFFFFF
+        self._send(self.ssrc, out, self._write(packet, marker_type, out & 0xFFFF, timestamp), payload)
+        self._last = packet
         self.packets += 1
         self.octets += len(payload)
+
+    def _forward_late(self, packet: RtpPacket) -> None:
+        """A packet that newer ones have passed: send it under the number that was left free for it."""
+        segment = self._munger.find(packet.index)
+        marker_type = self._types.get(packet.marker_type)
+        if segment is None or marker_type is None:
+            return
+        rewrite, out = segment.rewrite, packet.index + segment.delta
+        payload, timestamp = rewrite.payload(packet), packet.timestamp + rewrite.timestamp & 0xFFFFFFFF
+        marker_type = rewrite.marker_type(packet, marker_type)
+        self._send(self.ssrc, out, self._write(packet, marker_type, out & 0xFFFF, timestamp), payload)
+        self.packets += 1
+        self.octets += len(payload)
+
+    def _lets_through(self, packet: RtpPacket, layer: PacketLayer) -> bool:
+        """Whether a packet in order is of a layer that is sent; the limit moves where the stream allows it."""
+        munger = self._munger
+        rewrite = munger.rewrite
+        if rewrite.limit != self._goal and layer.starts:
+            fresh = self._last is None or packet.timestamp != self._last.timestamp
+            limit = self._goal if packet.key_frame else layer.towards(rewrite.limit, self._goal, fresh=fresh)
+            if limit != rewrite.limit:
+                rewrite = rewrite._replace(limit=limit)
+                munger.cut(packet.index, rewrite)
+        if not layer.above(*rewrite.limit):
+            self._numbering.sent(packet, rewrite)
+            return True
+        munger.skip(packet.index)
+        munger.rewrite = self._numbering.left_out(packet, rewrite)
+        return False
 
     def pause(self) -> None:
         """Stop in a way that the subscriber sees no gap; the next place to begin ends it."""
@@ -147,6 +269,8 @@ class Consumer:
         types = payload_types(source, parameters)
         self.producer = producer
         self.parameters = parameters
+        self._revision = -1
+        """The ladder's when the choice was made."""
         self._types = types | {0x80 | of: 0x80 | to for of, to in types.items()}
         self._rtx_types = rtx_types(parameters) if self.rtx_ssrc is not None else {}
         # What is repeated without RTX has to be the same bytes, but no number is used twice: such a stream has none.
@@ -161,32 +285,37 @@ class Consumer:
 
     def request_key_frame(self, now: float) -> None:
         """The subscriber needs a key frame."""
-        self.producer.request_key_frame(now)
-
-    def _begin(self, stream: RtpStream, packet: RtpPacket) -> None:
-        """Follow `stream` from this packet on, if it is a place to begin."""
-        self._stream = None
-        munger = self._munger
-        again = munger.source is stream
-        passed = again and packet.index <= munger.highest_in
-        if passed or not packet.key_frame or packet.marker_type not in self._types:
+        self._reconsider()
+        if self._chosen is None and self.producer.ladder.rungs:
             return
-        offset = munger.timestamp_offset if again else self._offset(packet, stream.clock_rate)
-        munger.follow(stream, packet.index, offset)
+        self.producer.request_key_frame(now, self._stream or (self._chosen.stream if self._chosen else None))
+
+    def _look_at(self, stream: RtpStream, packet: RtpPacket) -> None:
+        """A packet of an encoding that is not followed: it may be the place to begin."""
+        changed = self._revision != self.producer.ladder.revision
+        if changed:
+            self._reconsider()
+        chosen = self._chosen
+        if packet.key_frame and chosen is not None and chosen.stream is stream:
+            self._begin(chosen, packet)
+        if changed:
+            self._want(packet.arrival)
+
+    def _begin(self, chosen: Chosen, packet: RtpPacket) -> None:
+        """Follow what was chosen from this packet on, a place to begin, unless that was passed already."""
+        munger, stream = self._munger, chosen.stream
+        passed = munger.source is stream and packet.index <= munger.highest_in
+        if passed or packet.marker_type not in self._types:
+            return
+        self._goal = chosen.limit
+        timestamp = self._timeline.begin(stream, packet, self._last)
+        munger.follow(stream, packet.index, self._numbering.begin(packet, timestamp, chosen.limit))
         self._stream = stream
         # a place to begin may come late, asked for again, when what follows it is here already
         for index in range(packet.index, stream.highest + 1):
             held = stream.cache.get(index)
             if held is not None:
                 self.forward(stream, held)
-
-    def _offset(self, packet: RtpPacket, clock_rate: int) -> int:
-        """What makes the timestamps of a new source go on from the old one's, as much later as it arrived."""
-        last = self._last
-        if last is None:
-            return 0
-        elapsed = max(1, round((packet.arrival - last.arrival) * clock_rate))
-        return last.timestamp + self._munger.timestamp_offset + elapsed - packet.timestamp
 
     # --- what the subscriber says
 
@@ -244,7 +373,7 @@ class Consumer:
     def _pad(self, writer: HeaderWriter, now: float) -> int:
         """A packet of RTX that is nothing but padding; its bytes."""
         last = self._last
-        timestamp = 0 if last is None else last.timestamp + self._munger.timestamp_offset & 0xFFFFFFFF
+        timestamp = 0 if last is None else last.timestamp + self._munger.rewrite.timestamp & 0xFFFFFFFF
         rtx_index = self._rtx_index
         self._rtx_index += 1
         marker_type = next(iter(self._rtx_types.values()))
@@ -261,19 +390,21 @@ class Consumer:
         marker_type = self._types.get(packet.marker_type) if packet is not None else None
         if packet is None or marker_type is None:
             return 0
-        timestamp = packet.timestamp + segment.timestamp_offset & 0xFFFFFFFF
+        rewrite = segment.rewrite
+        payload, marker_type = rewrite.payload(packet), rewrite.marker_type(packet, marker_type)
+        timestamp = packet.timestamp + rewrite.timestamp & 0xFFFFFFFF
         rtx_type = self._rtx_types.get(marker_type & 0x7F)
         if rtx_type is None or self._rtx_writer is None or self.rtx_ssrc is None:
             if self._numbered:  # the same index under other bytes would betray the key stream
                 return 0
             header = self._write(packet, marker_type, index & 0xFFFF, timestamp)
-            self._send(self.ssrc, index, header, packet.payload)
-            return len(header) + len(packet.payload)
+            self._send(self.ssrc, index, header, payload)
+            return len(header) + len(payload)
         rtx_index = self._rtx_index
         self._rtx_index += 1
         header = self._rtx_writer.write(packet, marker_type & 0x80 | rtx_type, rtx_index & 0xFFFF, timestamp, now)
-        self._send(self.rtx_ssrc, rtx_index, header, (index & 0xFFFF).to_bytes(2, "big") + packet.payload)
-        return len(header) + 2 + len(packet.payload)
+        self._send(self.rtx_ssrc, rtx_index, header, (index & 0xFFFF).to_bytes(2, "big") + payload)
+        return len(header) + 2 + len(payload)
 
     # --- what the subscriber is told
 
@@ -291,7 +422,7 @@ class Consumer:
         report = rtcp.SenderReport(
             ssrc=self.ssrc,
             ntp=known.ntp + int(elapsed * 2**32),
-            timestamp=known.timestamp + round(elapsed * stream.clock_rate) + self._munger.timestamp_offset,
+            timestamp=known.timestamp + round(elapsed * stream.clock_rate) + self._munger.rewrite.timestamp,
             packets=self.packets,
             octets=self.octets,
         )
@@ -301,6 +432,7 @@ class Consumer:
     def stats(self, now: float) -> ConsumerStats:
         """The track as the subscriber gets it."""
         producer, remote = self.producer, self._remote
+        picture, frame_rate = self._shown(now)
         return ConsumerStats(
             codec=producer.codec.name,
             bitrate_bps=round(8 * self._octet_rate.per_second(self.octets, now)),
@@ -308,11 +440,21 @@ class Consumer:
             lost=max(0, remote.packets_lost) if remote else 0,
             loss_rate=remote.fraction_lost / 256 if remote else 0.0,
             jitter_ms=remote.jitter * 1000 / producer.codec.clock_rate if remote else 0.0,
-            width=producer.picture.width,
-            height=producer.picture.height,
-            frame_rate=0.0 if self.waiting else producer.frame_rate(now),
+            width=picture.width,
+            height=picture.height,
+            frame_rate=frame_rate,
             rtt_ms=None if self._rtt_s is None else self._rtt_s * 1000,
         )
+
+    def _shown(self, now: float) -> tuple[KeyFrame, float]:
+        """The size and the frame rate of what is being sent."""
+        current, sizes = self.current, self._sizes()
+        if current is None or self.producer.track.kind != "video":
+            return (sizes[0] if sizes else KeyFrame()), 0.0
+        shown = next((layer for layer in self.producer.layers(now) if layer.id == current), None)
+        if shown is None:
+            return self.producer.picture, self.producer.frame_rate(now)
+        return KeyFrame(shown.width, shown.height), shown.frame_rate
 
     def close(self) -> None:
         """Say BYE."""

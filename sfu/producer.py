@@ -4,19 +4,20 @@ from collections.abc import Callable
 
 from sfu.rtp import rtcp
 from sfu.rtp.bits import KeyFrame
-from sfu.rtp.codecs import Detector, detector, red_primary
+from sfu.rtp.codecs import red_primary
 from sfu.rtp.extensions import Sharing
-from sfu.rtp.keyframes import KeyFrameRequests
+from sfu.rtp.ladder import Ladder
+from sfu.rtp.layers import Layer
+from sfu.rtp.measured import measured_layers
 from sfu.rtp.packet import PacketError, RtpPacket
-from sfu.rtp.parameters import TRANSPORT_CC_URI, RtpCodec, RtpTransport, TrackInfo
+from sfu.rtp.parameters import DEPENDENCY_DESCRIPTOR_URI, TRANSPORT_CC_URI, RtpCodec, RtpTransport, TrackInfo
+from sfu.rtp.reader import PayloadReader
 from sfu.rtp.stats import Rate, TrackStats
 from sfu.rtp.stream import RtpStream
 from sfu.rtp.streams import StreamTable
 
 REPORT_INTERVAL_S = 1.0
 SAMPLE_INTERVAL_S = 0.1
-SILENCE_S = 2.0
-"""An encoding that sent nothing for so long makes room for another one of its track."""
 _FEC = frozenset(("ulpfec", "flexfec-03"))
 """Never forwarded: computed over numbers and headers that subscribers don't see, it would repair into garbage."""
 _BESIDE = frozenset(("telephone-event", "cn"))
@@ -43,8 +44,10 @@ class Producer:
         """Who gets each new packet; kept by the router."""
         self.sharing: Sharing = {}
         """What the consumers share in writing headers."""
-        self.active: RtpStream | None = None
-        """The stream that is forwarded: the first encoding that sends."""
+        self.ladder = Ladder()
+        """The encodings that were heard, by quality; one for a track that is no simulcast."""
+        self.simulcast = len(track.parameters.encodings) > 1
+        """Whether a spatial layer is an encoding of its own."""
         self.malformed = 0
         """Packets whose payload could not be read."""
         self._transport = transport
@@ -52,15 +55,13 @@ class Producer:
         self._remb_bps = remb_bps
         self._numbered = track.parameters.extension_id(TRANSPORT_CC_URI) is not None
         """Whether transport-wide feedback tells the publisher what the path carries (`Uplink`), so REMB need not."""
+        self._dependency_id = track.parameters.extension_id(DEPENDENCY_DESCRIPTOR_URI)
         self._streams = StreamTable(track.parameters)
         self._video = track.kind == "video"
         self._codec = self._streams.main_codec
-        self._detect: Detector | None = detector(self._codec.name) if self._video else None
-        self._picture = KeyFrame()
-        self._key_frames = KeyFrameRequests()
         self._fir_command = 0
         self._report_at = self._sample_at = 0.0
-        self._octet_rate, self._frame_rate = Rate(), Rate()
+        self._octet_rate = Rate()
         self._octet_rate.sample(0, now)
 
     @property
@@ -74,14 +75,23 @@ class Producer:
         return self._codec
 
     @property
+    def active(self) -> RtpStream | None:
+        """The best encoding that sends; before any does, none."""
+        rungs = self.ladder.active
+        return rungs[-1] if rungs else None
+
+    @property
     def picture(self) -> KeyFrame:
-        """The size that the last key frame told."""
-        return self._picture
+        """The size of the best encoding, as its last key frame told."""
+        return self.active.picture if self.active else KeyFrame()
 
     def frame_rate(self, now: float) -> float:
-        """Frames a second; 0 for audio."""
-        active = self.active
-        return round(self._frame_rate.per_second(active.frames, now), 1) if active and self._video else 0.0
+        """Frames a second of the best encoding; 0 for audio."""
+        return round(self.active.frame_rate(now), 1) if self.active and self._video else 0.0
+
+    def layers(self, now: float) -> tuple[Layer, ...]:
+        """What is sent now, layer by layer, ascending in bit rate; nothing of audio."""
+        return measured_layers(self.ladder, now, simulcast=self.simulcast) if self._video else ()
 
     def takes(self, payload_type: int) -> bool:
         """Whether the payload type was negotiated for this track."""
@@ -96,11 +106,10 @@ class Producer:
         stream = self._streams.accept(packet, now)
         if stream is None:
             return
-        active = self.active
-        if stream is not active and (active is None or active.ssrc == stream.ssrc):
-            self._activate(stream)
         self._inspect(stream, packet)
-        if stream is self.active and not self.muted:
+        if stream.silent or stream not in self.ladder.rungs:
+            self.ladder.heard(stream, now)
+        if not self.muted:
             for forward in self.forward:
                 forward(stream, packet)
 
@@ -110,34 +119,38 @@ class Producer:
             if stream.ssrc == report.ssrc:
                 stream.hear(report, now)
 
-    def request_key_frame(self, now: float) -> None:
-        """Ask the publisher for a key frame, at once or when the floor between two ends. Audio has none."""
-        self.want_key_frame()
-        self._ask_key_frame(now)
+    def request_key_frame(self, now: float, stream: RtpStream | None = None) -> None:
+        """Ask the publisher for a key frame of an encoding, or of all that send, at once or when the floor between
+        two ends. Audio has none."""
+        for asked in self.want_key_frame(stream):
+            self._ask_key_frame(asked, now)
 
-    def want_key_frame(self) -> None:
-        """The same, with the next `tick`."""
-        if self._video:
-            self._key_frames.want()
+    def want_key_frame(self, stream: RtpStream | None = None) -> tuple[RtpStream, ...]:
+        """The same, with the next `tick`; of which encodings."""
+        if not self._video:
+            return ()
+        asked = (stream,) if stream else self.ladder.active or tuple(self._streams)
+        for each in asked:
+            each.key_frames.want()
+        return asked
 
     def tick(self, now: float) -> None:
         """What time brings: NACKs, key frame requests, a report about once a second. Call it every 20 ms or so."""
         for stream in self._streams:
             if stream.nack is not None:
                 self._ask_again(stream, now)
-        self._ask_key_frame(now)
-        active = self.active
-        if active is None:
+            self._ask_key_frame(stream, now)
+        if not self.ladder.rungs:
             return
         if now >= self._sample_at:
             self._sample_at = now + SAMPLE_INTERVAL_S
             self._octet_rate.sample(self._streams.octets, now)
-            self._frame_rate.sample(active.frames, now)
+            for stream in self.ladder.rungs:
+                stream.sample(now)
+            self.ladder.look(now)
         if now >= self._report_at:
             self._report_at = now + REPORT_INTERVAL_S
             self._report(now)
-            if now - active.last_arrival >= SILENCE_S:
-                self._leave_silent(now)
 
     def stats(self, now: float) -> TrackStats:
         """The track as it arrives."""
@@ -149,23 +162,10 @@ class Producer:
             lost=table.ended_lost + sum(stream.lost for stream in table),
             loss_rate=active.loss_rate if active else 0.0,
             jitter_ms=active.jitter_ms if active else 0.0,
-            width=self._picture.width,
-            height=self._picture.height,
+            width=self.picture.width,
+            height=self.picture.height,
             frame_rate=self.frame_rate(now),
         )
-
-    def _activate(self, stream: RtpStream) -> None:
-        if self.active is not None:
-            self.want_key_frame()
-        self.active = stream
-        self._frame_rate = Rate()
-
-    def _leave_silent(self, now: float) -> None:
-        """Go on with another encoding where one still sends."""
-        for stream in self._streams:
-            if stream.highest >= 0 and now - stream.last_arrival < REPORT_INTERVAL_S:
-                self._activate(stream)
-                return
 
     def _inspect(self, stream: RtpStream, packet: RtpPacket) -> None:
         """Find out what the packet brings, and whether a subscriber may begin at it."""
@@ -180,34 +180,37 @@ class Producer:
                 return
             if codec is not self._codec and codec.name not in _BESIDE:
                 self._codec = codec
-                self._detect = detector(codec.name) if self._video else None
-            if self._detect is None:
+            if not self._video:
                 packet.key_frame = bool(payload)
                 return
-            found = self._detect(payload) if payload else None
+            if not payload:
+                return
+            reader = stream.reader
+            if reader is None or reader.codec != codec.name:
+                reader = stream.reader = PayloadReader(codec.name)
+            dependency = None if self._dependency_id is None else packet.elements.get(self._dependency_id)
+            found = reader.read(packet, payload, dependency)
         except PacketError:
             self.malformed += 1
             return
+        finally:
+            stream.meter.add(packet, stream.new_frame, packet.arrival)
         if found is None:
             return
         packet.key_frame = True
+        stream.key_frames.came()
         if stream.nack is not None:
             stream.nack.key_frame(packet.index)
-        if stream is self.active:
-            self._key_frames.came()
-            if found.width:
-                self._picture = found
 
     def _ask_again(self, stream: RtpStream, now: float) -> None:
         lost = stream.lost_now(now)
         if lost:
             self._send(rtcp.nack(self._reporter, stream.ssrc, lost))
-        if stream.gave_up() and stream is self.active:
-            self.want_key_frame()
+        if stream.gave_up():
+            stream.key_frames.want()
 
-    def _ask_key_frame(self, now: float) -> None:
-        stream = self.active or self._streams.first
-        if stream is None or not self._transport.connected or not self._key_frames.due(now, stream.last_arrival):
+    def _ask_key_frame(self, stream: RtpStream, now: float) -> None:
+        if not self._transport.connected or not stream.key_frames.due(now, stream.last_arrival):
             return
         feedback = self._codec.feedback
         if "ccm fir" in feedback and "nack pli" not in feedback:

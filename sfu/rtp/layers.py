@@ -18,6 +18,10 @@ class LayerId(NamedTuple):
     temporal: int
 
 
+EVERYTHING = LayerId(HIGHEST, HIGHEST)
+"""No bound in either direction."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """What a subscriber can be sent, with all the lower layers that it needs counted in."""
@@ -39,5 +43,5 @@ class View:
     width: int | None = None
     """Of the picture on the screen, in device pixels: no layer is sent above the first one that fills it."""
     height: int | None = None
-    cap: LayerId = LayerId(HIGHEST, HIGHEST)
+    cap: LayerId = EVERYTHING
     """No layer above it is sent, in either direction."""

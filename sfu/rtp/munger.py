@@ -4,11 +4,12 @@ The subscriber's sequence numbers run on without a gap that it would ask about: 
 left out on purpose, across a change of source. Between such events a stretch of the source's indices maps to the
 subscriber's by one constant, so a packet that was lost on the way in keeps its number free until it comes.
 
-Theory of operation. A *segment* is such a stretch: indices [first, last] of one source, out = index + delta. The
-current one is open at the end. `follow` and `skip` close it and open another, whose first packet takes the number
+Theory of operation. A *segment* is such a stretch: indices [first, last] of one source, out = index + delta, and one
+`rewrite`: whatever else is the same for all its packets, which the munger keeps and does not look at. The current
+segment is open at the end. `follow`, `skip` and `cut` close it and open another, whose first packet takes the number
 after the highest that was given out, so no two packets ever share a number: AES-GCM allows no repetition with other
 bytes. Closed segments are kept for late packets, and to find the packet that a NACK means: a bounded number, and
-those of the last two sources alone, since each keeps its source's packets in memory.
+those of the last few sources alone, since each keeps its source's packets in memory.
 """
 
 from bisect import bisect_right
@@ -16,34 +17,38 @@ from collections import deque
 from typing import Generic, NamedTuple, TypeVar
 
 S = TypeVar("S")
+R = TypeVar("R")
 
 MAX_SEGMENTS = 128
-"""As in Galène's `packetmap`. What lies further back can't be late any more."""
+"""As in Galène's `packetmap`: four seconds where every second frame is left out. Who asks later is not helped."""
+MAX_SOURCES = 4
+"""Three simulcast encodings, and what came before them."""
 
 
-class Segment(NamedTuple, Generic[S]):
-    """Indices `first` to `last` of `source` go out as index + `delta`, timestamps + `timestamp_offset`."""
+class Segment(NamedTuple, Generic[S, R]):
+    """Indices `first` to `last` of `source` go out as index + `delta`, written as `rewrite` says."""
 
     source: S
     first: int
     last: int
     delta: int
-    timestamp_offset: int
+    rewrite: R
 
 
-class Munger(Generic[S]):
+class Munger(Generic[S, R]):
     """The map from sources' indices to a subscriber's. A source is anything that is compared by identity."""
 
-    def __init__(self, first_index: int) -> None:
-        """`first_index` is the first index that goes out."""
-        self._closed: deque[Segment[S]] = deque(maxlen=MAX_SEGMENTS)
+    def __init__(self, first_index: int, rewrite: R) -> None:
+        """`first_index` is the first index that goes out; `rewrite` stands for one until the first `follow`."""
+        self._closed: deque[Segment[S, R]] = deque(maxlen=MAX_SEGMENTS)
+        self._sources: list[S] = []  # the last ones, the current one at the end
         self._source: S | None = None
         self._first = first_index
         self.highest_in = first_index - 1
         """The highest index of the source that was mapped, or passed over by `follow` or `skip`."""
         self._delta = 0
-        self.timestamp_offset = 0
-        """What is added to the timestamps of the source that is followed now."""
+        self.rewrite = rewrite
+        """How packets of the current segment are written."""
 
     @property
     def source(self) -> S | None:
@@ -55,7 +60,7 @@ class Munger(Generic[S]):
         """The highest index that was given out."""
         return self.highest_in + self._delta
 
-    def follow(self, source: S, index: int, timestamp_offset: int) -> None:
+    def follow(self, source: S, index: int, rewrite: R) -> None:
         """Go on with `source` at `index`, which takes the next number.
 
         The same source may be followed anew, after a pause, only at an index above `highest_in`: ValueError.
@@ -65,31 +70,39 @@ class Munger(Generic[S]):
         out = self.highest_out + 1
         self._close(self.highest_in)
         if source is not self._source:
-            recent = (source, self._source)
-            self._closed = deque((s for s in self._closed if s.source in recent), MAX_SEGMENTS)
+            self._sources = [*(known for known in self._sources if known is not source), source][-MAX_SOURCES:]
+            kept = (s for s in self._closed if any(s.source is known for known in self._sources))
+            self._closed = deque(kept, MAX_SEGMENTS)
         self._source = source
-        self.timestamp_offset = timestamp_offset
+        self.rewrite = rewrite
         self._open(index, out)
 
-    def forget(self) -> None:
-        """Let go of every source: what went out is not found any more, and the next `follow` goes on behind it."""
-        self._closed.clear()
-        self._source = None
+    def cut(self, index: int, rewrite: R) -> None:
+        """From `index` on, which is above `highest_in`, packets are written otherwise. No number is passed over."""
+        out = index + self._delta
+        self._close(index - 1)
+        self.rewrite = rewrite
+        self._open(index, out)
 
-    def map(self, index: int) -> int | None:
-        """The subscriber's index of a packet of the followed source; None for one that it must not get.
+    def advance(self, index: int) -> int:
+        """The subscriber's index of a packet of the followed source that is in order, above `highest_in`."""
+        self.highest_in = index
+        return index + self._delta
+
+    def find(self, index: int) -> Segment[S, R] | None:
+        """The segment of a packet of the followed source that is late; None where the subscriber must not get it.
 
         That is a packet from before the subscriber's start, out of a pause, or from before the source was followed.
         """
+        if self._source is None or index > self.highest_in:
+            return None
         if index >= self._first:
-            if index > self.highest_in:  # noqa: PLR1730 - once per packet and subscriber: `max` costs half of all this
-                self.highest_in = index
-            return index + self._delta
+            return Segment(self._source, self._first, self.highest_in, self._delta, self.rewrite)
         for segment in reversed(self._closed):
-            if segment.source is not self._source or segment.timestamp_offset != self.timestamp_offset:
+            if segment.source is not self._source:
                 return None
             if index >= segment.first:
-                return index + segment.delta if index <= segment.last else None
+                return segment if index <= segment.last else None
         return None
 
     def skip(self, index: int) -> bool:
@@ -107,18 +120,24 @@ class Munger(Generic[S]):
         self._open(index + 1, out)
         return True
 
-    def locate(self, out_index: int) -> Segment[S] | None:
+    def locate(self, out_index: int) -> Segment[S, R] | None:
         """The segment that a number which was given out lies in; the source's index is `out_index` - `delta`."""
         if self._source is not None and self._first + self._delta <= out_index <= self.highest_out:
-            return Segment(self._source, self._first, self.highest_in, self._delta, self.timestamp_offset)
+            return Segment(self._source, self._first, self.highest_in, self._delta, self.rewrite)
         at = bisect_right(self._closed, out_index, key=_first_out) - 1
         if at >= 0 and out_index <= self._closed[at].last + self._closed[at].delta:
             return self._closed[at]
         return None
 
+    def forget(self) -> None:
+        """Let go of every source: what went out is not found any more, and the next `follow` goes on behind it."""
+        self._closed.clear()
+        self._sources.clear()
+        self._source = None
+
     def _close(self, last: int) -> None:
         if self._source is not None and last >= self._first:
-            self._closed.append(Segment(self._source, self._first, last, self._delta, self.timestamp_offset))
+            self._closed.append(Segment(self._source, self._first, last, self._delta, self.rewrite))
 
     def _open(self, first: int, out: int) -> None:
         self._first = first
@@ -126,5 +145,5 @@ class Munger(Generic[S]):
         self._delta = out - first
 
 
-def _first_out(segment: Segment[S]) -> int:
+def _first_out(segment: Segment[S, R]) -> int:
     return segment.first + segment.delta

@@ -2,6 +2,15 @@
 
 from collections.abc import Iterable
 from struct import Struct
+from typing import TYPE_CHECKING, Union
+
+if TYPE_CHECKING:
+    from sfu.rtp.dependency import Dependency
+    from sfu.rtp.vp8 import Vp8Descriptor
+    from sfu.rtp.vp9 import Vp9Descriptor
+
+PacketLayer = Union["Vp8Descriptor", "Vp9Descriptor", "Dependency"]
+"""What tells the layer of a packet."""
 
 ONE_BYTE_PROFILE = 0xBEDE
 """RFC 8285 section 4.2"""
@@ -29,9 +38,12 @@ class RtpPacket:
         "_elements",
         "arrival",
         "csrcs",
+        "dependency",
+        "descriptor",
         "extension",
         "index",
         "key_frame",
+        "layer",
         "marker_type",
         "payload",
         "profile",
@@ -65,6 +77,12 @@ class RtpPacket:
         """When it arrived, in monotonic seconds, once a stream took it in."""
         self.key_frame = False
         """Whether a decoder can start here: the first packet of a key frame."""
+        self.layer: PacketLayer | None = None
+        """What says which layer the packet is of, of a codec and a stream that have any."""
+        self.descriptor: Vp8Descriptor | Vp9Descriptor | None = None
+        """The payload descriptor, whose numbers are rewritten."""
+        self.dependency: Dependency | None = None
+        """The dependency descriptor among the header extensions."""
         self._elements: dict[int, bytes] | None = None
 
     @property

@@ -1,11 +1,15 @@
 """One RTP stream as it arrives: one SSRC, its order, its losses and its clock."""
 
+from sfu.rtp.bits import KeyFrame
 from sfu.rtp.cache import PacketCache
+from sfu.rtp.keyframes import KeyFrameRequests
+from sfu.rtp.meter import LayerMeter
 from sfu.rtp.nack import NackGenerator
 from sfu.rtp.packet import RtpPacket
+from sfu.rtp.reader import PayloadReader
 from sfu.rtp.rtcp import ReportBlock, SenderReport
 from sfu.rtp.seq import unwrap
-from sfu.rtp.stats import Jitter, Reception
+from sfu.rtp.stats import Jitter, Rate, Reception
 
 MAX_DROPOUT = 3000
 """A number further ahead is a sender that started anew (RFC 3550 appendix A.1)."""
@@ -18,8 +22,10 @@ AUDIO_CACHE = 64
 class RtpStream:
     """Takes the packets of one SSRC in and tells the new ones from what came already."""
 
-    def __init__(self, ssrc: int, clock_rate: int, *, video: bool, asks_again: bool) -> None:
+    def __init__(self, ssrc: int, clock_rate: int, *, video: bool, asks_again: bool, rid: str = "") -> None:
         self.ssrc = ssrc
+        self.rid = rid
+        """Which simulcast encoding this is; empty where there is one alone."""
         self.clock_rate = clock_rate
         self.cache = PacketCache(VIDEO_CACHE if video else AUDIO_CACHE)
         self.nack = NackGenerator() if asks_again else None
@@ -33,7 +39,15 @@ class RtpStream:
         """Of payload."""
         self.frames = 0
         """How many timestamps there were."""
+        self.new_frame = False
+        """Whether the last packet was the first of its timestamp."""
         self.last_arrival = 0.0
+        self.silent = False
+        """Nothing comes any more while other encodings of the track go on (`sfu.rtp.ladder`)."""
+        self.key_frames = KeyFrameRequests()
+        self.reader: PayloadReader | None = None
+        """What reads its payloads; None for audio, and before the first packet."""
+        self.meter = LayerMeter()
         self.started_anew = False
         """The sender went on with other numbers: this stream is over, and the packet just refused opens a new one."""
         self.sender_report: SenderReport | None = None
@@ -41,9 +55,15 @@ class RtpStream:
         self.sender_report_arrival = 0.0
         self.loss_rate = 0.0
         """Of the last report's interval, 0 to 1."""
+        self._frame_rate = Rate()
         self._jitter = Jitter(clock_rate)
         self._reception = Reception(0)
         self._restart = -1
+
+    @property
+    def picture(self) -> KeyFrame:
+        """The size of its largest picture, as the last key frame told it."""
+        return self.reader.sizes[-1] if self.reader is not None and self.reader.sizes else KeyFrame()
 
     @property
     def lost(self) -> int:
@@ -77,6 +97,7 @@ class RtpStream:
         packet.arrival = now
         if not self.cache.add(packet):
             return False
+        self.new_frame = False
         if ahead > 0:
             self.highest = index
             if ahead > 1 and self.nack is not None:
@@ -84,6 +105,7 @@ class RtpStream:
             if packet.timestamp != self.timestamp or not self.frames:
                 self.timestamp = packet.timestamp
                 self.frames += 1
+                self.new_frame = True
                 if not recovered:
                     self._jitter.add(packet.timestamp, now)
         elif self.nack is not None:
@@ -107,6 +129,15 @@ class RtpStream:
             return False
         self.nack.key_frame_needed = False
         return True
+
+    def frame_rate(self, now: float) -> float:
+        """Frames a second."""
+        return self._frame_rate.per_second(self.frames, now)
+
+    def sample(self, now: float) -> None:
+        """Note the counters that rates are made of: a few times a second."""
+        self._frame_rate.sample(self.frames, now)
+        self.meter.sample(now)
 
     def hear(self, report: SenderReport, now: float) -> None:
         """An SR of this stream arrived."""

@@ -7,8 +7,10 @@ from sfu.rtp.packet import RtpPacket
 from sfu.rtp.parameters import REPAIRED_RID_URI, RID_URI, RtpCodec, RtpParameters
 from sfu.rtp.stream import RtpStream
 
-MAX_SSRCS = 16
-"""Of one track: three simulcast encodings, RTX for each, and room for SSRCs that change."""
+MAX_SSRCS = 32
+"""Of one track over its life: three simulcast encodings, RTX for each, and room for SSRCs that change."""
+MAX_RIDS = 4
+"""Simulcast encodings of one track at a time; more than are ever negotiated."""
 
 
 class StreamTable:
@@ -33,9 +35,10 @@ class StreamTable:
         self._streams: dict[int, RtpStream] = {}
         self._repairs: dict[int, int] = {}  # RTX SSRC to the SSRC that it repairs
         self._rids: dict[str, int] = {}
+        self._ended_ssrcs = 0
         for encoding in parameters.encodings:
             if encoding.ssrc is not None:
-                self._open(encoding.ssrc, self.main_codec)
+                self._open(encoding.ssrc, self.main_codec, encoding.rid or "")
                 if encoding.rid is not None:
                     self._rids[encoding.rid] = encoding.ssrc
                 if encoding.rtx_ssrc is not None:
@@ -62,7 +65,7 @@ class StreamTable:
     def learn(self, packet: RtpPacket) -> bool:
         """Take in an SSRC that was not signalled; False where it can't belong to this track."""
         codec = self.codecs.get(packet.payload_type)
-        if codec is None or len(self._streams) + len(self._repairs) >= MAX_SSRCS:
+        if codec is None or len(self._streams) + len(self._repairs) + self._ended_ssrcs >= MAX_SSRCS:
             return False
         if codec.name == "rtx":
             rid = self._rid(packet, REPAIRED_RID_URI)
@@ -71,8 +74,12 @@ class StreamTable:
                 return False
             self._repairs[packet.ssrc] = repaired
             return True
-        self._open(packet.ssrc, codec)
         rid = self._rid(packet, RID_URI)
+        if rid in self._rids:
+            self._end(self._rids[rid])
+        elif rid and len(self._rids) >= MAX_RIDS:
+            return False
+        self._open(packet.ssrc, codec, rid)
         if rid:
             self._rids[rid] = packet.ssrc
         return True
@@ -108,18 +115,30 @@ class StreamTable:
         packet.marker_type = packet.marker_type & 0x80 | payload_type
         return stream
 
-    def _open(self, ssrc: int, codec: RtpCodec) -> None:
+    def _open(self, ssrc: int, codec: RtpCodec, rid: str) -> None:
         self._streams[ssrc] = RtpStream(
-            ssrc, codec.clock_rate, video=self._video, asks_again="nack" in codec.feedback
+            ssrc, codec.clock_rate, video=self._video, asks_again="nack" in codec.feedback, rid=rid
         )
 
     def _replace(self, old: RtpStream) -> RtpStream:
+        """The sender of an SSRC started anew."""
+        self._count(old)
+        new = RtpStream(old.ssrc, old.clock_rate, video=self._video, asks_again=old.nack is not None, rid=old.rid)
+        self._streams[old.ssrc] = new
+        return new
+
+    def _end(self, ssrc: int) -> None:
+        """An encoding goes on under another SSRC."""
+        self._count(self._streams.pop(ssrc))
+        repairs = [of for of, to in self._repairs.items() if to == ssrc]
+        for repair in repairs:
+            del self._repairs[repair]
+        self._ended_ssrcs += 1 + len(repairs)
+
+    def _count(self, old: RtpStream) -> None:
         self.ended_packets += old.packets
         self.ended_lost += old.lost
         self.ended_octets += old.octets
-        new = RtpStream(old.ssrc, old.clock_rate, video=self._video, asks_again=old.nack is not None)
-        self._streams[old.ssrc] = new
-        return new
 
     def _rid(self, packet: RtpPacket, uri: str) -> str:
         element_id = self._parameters.extension_id(uri)

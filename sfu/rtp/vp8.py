@@ -1,6 +1,7 @@
-"""The VP8 payload descriptor (RFC 7741 section 4.2), read and rewritten, and where a key frame starts (section 4.3)."""
+"""The VP8 payload descriptor (RFC 7741 section 4.2), read and rewritten, and where a key frame starts."""
 
 from sfu.rtp.bits import KeyFrame, need
+from sfu.rtp.layers import LayerId
 from sfu.rtp.packet import PacketError
 
 
@@ -21,6 +22,12 @@ class Vp8Descriptor:
         "tl0_at",
         "tl0_picture",
     )
+
+    gaps_tell = False
+    """A gap in the picture ids stands for a picture that is missing and may be needed."""
+
+    targets = -1
+    """No decode targets are named."""
 
     def __init__(self, payload: bytes) -> None:
         """Read it; raises `PacketError` where the payload ends too early."""
@@ -70,6 +77,17 @@ class Vp8Descriptor:
     def above(self, spatial: int, temporal: int) -> bool:
         """Whether the packet is of a higher layer than this one."""
         return self.temporal > temporal
+
+    def towards(self, limit: LayerId, goal: LayerId, *, fresh: bool) -> LayerId:
+        """The limit from this packet on, the first of its frame, where it is to become `goal`.
+
+        Down at once; up by one layer at a frame of it that builds on the lowest layer alone.
+        """
+        if limit.temporal > goal.temporal:
+            return goal
+        if self.sync and limit.temporal + 1 == self.temporal <= goal.temporal:
+            return LayerId(goal.spatial, self.temporal)
+        return LayerId(goal.spatial, limit.temporal)
 
     def rewritten(self, payload: bytes, pictures: int, tl0s: int) -> bytes:
         """The payload with this much added to its picture id and its TL0PICIDX, where it has them."""

@@ -1,6 +1,7 @@
 """The VP9 payload descriptor (RFC 9628 section 4.2), read and rewritten, and where a key frame starts."""
 
 from sfu.rtp.bits import Bits, KeyFrame, need
+from sfu.rtp.layers import LayerId
 from sfu.rtp.packet import PacketError
 
 MAX_REFERENCES = 3
@@ -29,6 +30,12 @@ class Vp9Descriptor:
         "tl0_picture",
     )
 
+    gaps_tell = True
+    """A gap in the picture ids stands for a picture that was left out: the structure says whether it is needed."""
+
+    targets = -1
+    """No decode targets are named."""
+
     def __init__(self, payload: bytes) -> None:
         """Read it; raises `PacketError` where the payload ends too early or refers to too many pictures."""
         need(payload, 1)
@@ -51,7 +58,7 @@ class Vp9Descriptor:
         self.references: tuple[int, ...] = ()
         """In flexible mode: how many pictures back those are that this one builds on."""
         self.structure: tuple[KeyFrame, ...] | None = None
-        """The size of each spatial layer, where the packet brings the scalability structure; of unknown ones 0 x 0."""
+        """The size of each spatial layer, where the packet brings the structure; 0 x 0 of unknown ones."""
         self.picture = self.tl0 = 0
         """The two numbers unwrapped, once a stream took the packet in (`sfu.rtp.numbering`)."""
         if first & 0x80:
@@ -81,6 +88,22 @@ class Vp9Descriptor:
     def above(self, spatial: int, temporal: int) -> bool:
         """Whether the packet is of a higher layer than this one."""
         return self.spatial > spatial or self.temporal > temporal
+
+    def towards(self, limit: LayerId, goal: LayerId, *, fresh: bool) -> LayerId:
+        """The limit from this packet on, the first of its frame, where it is to become `goal`; `fresh` is the first
+        packet of a picture.
+
+        Down with a picture. Up by one spatial layer at a frame of it that builds on nothing earlier; up to any
+        temporal layer with a picture of those that are sent, after which the higher ones need nothing from before.
+        """
+        spatial, temporal = limit
+        if fresh:
+            spatial, temporal = min(spatial, goal.spatial), min(temporal, goal.temporal)
+        if not self.inter_picture and spatial + 1 == self.spatial <= goal.spatial:
+            spatial = self.spatial
+        if fresh and self.switch and self.temporal <= temporal < goal.temporal:
+            temporal = goal.temporal
+        return LayerId(spatial, temporal)
 
     def rewritten(self, payload: bytes, pictures: int, tl0s: int) -> bytes:
         """The payload with this much added to its picture id and its TL0PICIDX, where it has them.

@@ -3,7 +3,7 @@ from random import Random
 
 import pytest
 
-from sfu.producer import REPORT_INTERVAL_S, SILENCE_S, Producer
+from sfu.producer import Producer
 from sfu.rtp import rtcp
 from sfu.rtp.packet import RtpPacket, write_elements
 from sfu.rtp.parameters import (
@@ -342,35 +342,124 @@ def simulcast(rid: str, number: int, ssrc: int, payload: bytes = KEY) -> RtpPack
     return RtpPacket(96, number, 3000 * number, ssrc, payload, profile, block)
 
 
-def test_of_several_encodings_the_first_that_sends_is_forwarded(transport):
-    p = producer(transport, encodings=(Encoding(rid="q"), Encoding(rid="f")))
+KEY_360, KEY_720 = KEY, bytes.fromhex("10 100200 9d012a 0005 d002") + bytes(50)
+Q_AND_F = (Encoding(rid="q"), Encoding(rid="f"))
+
+
+def hear(p: Producer, rid: str, number: int, ssrc: int, payload: bytes, now: float) -> None:  # noqa: PLR0917 - terse
+    packet = simulcast(rid, number, ssrc, payload)
+    if ssrc not in p.ssrcs:
+        assert p.learn(packet)
+    p.receive_rtp(packet, now)
+
+
+def test_each_encoding_is_handed_over_as_a_stream_of_its_own(transport):
+    p = producer(transport, encodings=Q_AND_F)
     got = watch(p)
     for ssrc, rid in ((20, "q"), (21, "f")):
-        packet = simulcast(rid, 1, ssrc)
-        assert p.learn(packet)
-        p.receive_rtp(packet, 1.0)
-    p.receive_rtp(simulcast("q", 2, 20, DELTA), 1.1)
-    assert [packet.ssrc for _, packet in got] == [20, 20]
+        hear(p, rid, 1, ssrc, KEY, 1.0)
+    hear(p, "q", 2, 20, DELTA, 1.1)
+    assert [(stream.rid, packet.ssrc) for stream, packet in got] == [("q", 20), ("f", 21), ("q", 20)]
     assert p.ssrcs == [20, 21]
     assert p.stats(1.1).packets == 3
 
 
-def test_an_encoding_that_falls_silent_makes_room_for_another(transport):
-    p = producer(transport, encodings=(Encoding(rid="q"), Encoding(rid="f")))
-    got = watch(p)
-    for ssrc, rid in ((20, "q"), (21, "f")):
-        p.learn(simulcast(rid, 1, ssrc))
-        p.receive_rtp(simulcast(rid, 1, ssrc), 1.0)
-    now, number = 1.0, 1
-    while now < 1.0 + SILENCE_S + 2 * REPORT_INTERVAL_S:
-        now += 0.1
-        number += 1
-        p.receive_rtp(simulcast("f", number, 21, DELTA), now)
+def test_the_order_of_encodings_is_measured(transport):
+    p = producer(transport, encodings=Q_AND_F)
+    hear(p, "f", 1, 21, KEY_720, 1.0)
+    hear(p, "q", 1, 20, KEY_360, 1.0)
+    assert [rung.rid for rung in p.ladder.rungs] == ["q", "f"]
+    other = producer(transport, encodings=Q_AND_F)
+    hear(other, "q", 1, 20, KEY_720, 1.0)
+    hear(other, "f", 1, 21, KEY_360, 1.0)
+    assert [rung.rid for rung in other.ladder.rungs] == ["f", "q"]
+    assert (other.picture.width, other.stats(1.0).height) == (1280, 720)
+
+
+def test_key_frames_are_asked_of_one_encoding_or_of_all(transport):
+    p = producer(transport, encodings=Q_AND_F)
+    hear(p, "q", 1, 20, DELTA, 1.0)
+    hear(p, "f", 1, 21, DELTA, 1.0)
+    q, f = p.ladder.rungs
+    p.request_key_frame(1.1, f)
+    p.request_key_frame(1.2, f)
+    p.request_key_frame(1.3)
+    assert [pli.media_ssrc for pli in transport.take(rtcp.PictureLoss)] == [21, 20]
+    assert (q.rid, f.rid) == ("q", "f")
+
+
+def test_layers_are_measured(transport):
+    p = producer(transport, encodings=Q_AND_F)
+    for i in range(50):
+        now = 1 + i * 0.04
+        hear(p, "q", i, 20, DELTA if i else KEY_360, now)
+        for part in range(4):
+            hear(p, "f", 4 * i + part, 21, DELTA if i else KEY_720, now)
         p.tick(now)
+    q, f = p.layers(3.0)
+    assert (q.id, q.width, q.height) == ((0, 0), 640, 360)
+    assert (f.id, f.width, f.height) == ((1, 0), 1280, 720)
+    assert q.bitrate_bps == pytest.approx(25 * 8 * (12 + 8 + len(DELTA)), rel=0.1)
+    assert f.frame_rate == pytest.approx(25 * 4, rel=0.1), "each packet has a timestamp of its own here"
+    assert p.active is p.ladder.rungs[1]
+
+
+def test_an_encoding_that_falls_silent_is_no_layer_until_it_sends_again(transport):
+    p = producer(transport, encodings=Q_AND_F)
+    for i in range(50):
+        now = 1 + i * 0.04
+        hear(p, "q", i, 20, DELTA if i else KEY_360, now)
+        if i < 20:
+            hear(p, "f", i, 21, DELTA if i else KEY_720, now)
+        p.tick(now)
+    assert [layer.id.spatial for layer in p.layers(3.0)] == [0]
+    assert p.active is p.ladder.rungs[0]
+    revision = p.ladder.revision
+    hear(p, "f", 60, 21, KEY_720, 3.0)
+    assert p.ladder.revision > revision
+    assert p.active is p.ladder.rungs[1]
+
+
+def test_a_still_screen_is_not_silent(transport):
+    p = producer(transport, encodings=Q_AND_F)
+    for i in range(6):
+        for late, (rid, ssrc) in enumerate((("q", 20), ("f", 21))):
+            hear(p, rid, i, ssrc, KEY_360, 1 + i + late * 0.1)
+            for tick in range(40):
+                p.tick(1 + i + late * 0.1 + tick * 0.02)
+                assert not any(rung.silent for rung in p.ladder.rungs)
+
+
+def test_a_rid_that_goes_on_under_another_ssrc_is_the_same_encoding(transport):
+    p = producer(transport, encodings=Q_AND_F)
+    got = watch(p)
+    for ssrc in range(30, 33):
+        hear(p, "q", 1, ssrc, KEY_360, 1.0)
+    assert [rung.ssrc for rung in p.ladder.rungs] == [32]
+    assert p.stats(1.0).packets == 3
+    p.receive_rtp(simulcast("q", 2, 31), 1.1)
+    assert len(got) == 3
+    for ssrc in range(100, 200):
+        if p.learn(simulcast("q", 1, ssrc)):
+            p.receive_rtp(simulcast("q", 1, ssrc), 1.0)
+    assert len(p.ssrcs) == 1
+
+
+def test_rids_are_bounded(transport):
+    p = producer(transport, encodings=Q_AND_F)
+    assert sum(p.learn(simulcast(f"r{ssrc}", 1, ssrc)) for ssrc in range(50)) <= 4
+
+
+def test_an_ssrc_without_a_rid_takes_the_place_of_one_that_ended(transport):
+    p = producer(transport)
+    p.receive_rtp(video(1, KEY), 1.0)
+    p.learn(video(1, KEY, ssrc=77))
+    p.receive_rtp(video(1, KEY, ssrc=77), 2.0)
     assert p.active is not None
-    assert p.active.ssrc == 21
-    assert got[-1][1].ssrc == 21
-    assert transport.take(rtcp.PictureLoss)[0].media_ssrc == 21
+    assert p.active.ssrc == SSRC
+    p.receive_rtp(video(2, KEY, ssrc=77), 3.5)
+    assert p.active.ssrc == 77
+    assert len(p.ladder.rungs) == 1
 
 
 def test_rtx_without_signalling_repairs_by_rid_or_the_only_stream(transport):
@@ -384,7 +473,7 @@ def test_rtx_without_signalling_repairs_by_rid_or_the_only_stream(transport):
     assert p.learn(unsignalled)
     p.receive_rtp(unsignalled, 1.1)
     assert p.stats(1.1).packets == 3
-    assert len(got) == 1, "it repaired the encoding that is not forwarded"
+    assert (got[-1][0].rid, got[-1][1].index) == ("f", 5)
     alone = RtpPacket(97, 1, 0, 32, b"\0\6" + DELTA)
     assert p.learn(alone)
     p.receive_rtp(alone, 1.2)
@@ -394,7 +483,7 @@ def test_rtx_without_signalling_repairs_by_rid_or_the_only_stream(transport):
 def test_the_table_of_streams_is_bounded(transport):
     p = producer(transport)
     learnt = sum(p.learn(video(1, ssrc=ssrc)) for ssrc in range(5000, 5100))
-    assert learnt < 20
+    assert learnt < 40
     assert not p.learn(RtpPacket(77, 1, 0, 9, b""))
 
 

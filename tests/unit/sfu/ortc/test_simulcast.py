@@ -78,7 +78,9 @@ def test_a_rid_that_is_not_announced_is_not_taken(line: str) -> None:
 )
 def test_restrictions_are_agreed_to_where_they_are_known(said: str, answered: str | None) -> None:
     found = read("a=rid:q send", f"a=rid:f send {said}", "a=simulcast:send q;f")
-    expected = [Encoding(rid="q")] if answered is None else [Encoding(rid="q"), Encoding(rid="f", restrictions=answered)]
+    expected = (
+        [Encoding(rid="q")] if answered is None else [Encoding(rid="q"), Encoding(rid="f", restrictions=answered)]
+    )
     assert list(found) == expected
 
 
