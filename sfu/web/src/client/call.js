@@ -194,7 +194,7 @@ export class Call extends EventTarget {
     for (const participant of frame.participants) this.#met(participant.user_id, participant);
     this.#published.clear();
     for (const track of frame.tracks ?? []) this.#trackPublished(track);
-    this.activeSpeaker = null; // the server says it again where there is one
+    this.activeSpeaker = frame.active_speaker?.user_id ?? null;
     if (!frame.resumed || !this.#publisher) this.#connect(frame.ice_servers);
     else this.#publisher.offerLost();
     this.#set('joined');
@@ -243,6 +243,7 @@ export class Call extends EventTarget {
 
   #trackUnpublished({ track_id: trackId, user_id: userId, source }) {
     this.#published.delete(trackId);
+    this.#views.hide(keyOf(userId, source), false);
     const person = this.participants.get(userId);
     if (!person) return;
     delete person.layers[source];
@@ -335,6 +336,8 @@ export class Call extends EventTarget {
     this.#encryption.addEventListener('state', ({ detail: { userId, source, sealed } }) => {
       const person = this.participants.get(userId);
       if (person) person.sealed[source] = sealed;
+      // a decoder that never gets a picture would ask the sender for key frames without end
+      this.#views.hide(keyOf(userId, source), sealed);
       this.#changed();
     });
   }

@@ -16,6 +16,7 @@ const rounded = (pixels) => Math.ceil(pixels / STEP) * STEP;
 export class Views {
   #tell;
   #wanted = new Map();
+  #hidden = new Set();
   #tracks = new Map();
   #told = new Map();
   #timer = null;
@@ -34,6 +35,13 @@ export class Views {
     this.#settle(SETTLE_MS);
   }
 
+  /** Whether `key` is of no use however it is looked at, since it cannot be decrypted. */
+  hide(key, hidden) {
+    if (hidden) this.#hidden.add(key);
+    else this.#hidden.delete(key);
+    this.#settle(SETTLE_MS);
+  }
+
   /** The tracks that are received now. @param {Map<string, string>} tracks key → track_id */
   received(tracks) {
     this.#tracks = tracks;
@@ -45,6 +53,7 @@ export class Views {
   /** A new session of the server knows nothing of what was told to the last one. */
   forget() {
     this.#told.clear();
+    this.#hidden.clear();
   }
 
   close() {
@@ -61,14 +70,15 @@ export class Views {
     let left = MOST_AT_ONCE;
     for (const [key, view] of this.#wanted) {
       const trackId = this.#tracks.get(key);
-      const text = JSON.stringify(view);
+      const shown = this.#hidden.has(key) ? { visible: false } : view;
+      const text = JSON.stringify(shown);
       if (trackId === undefined || this.#told.get(trackId) === text) continue;
       if (left === 0) {
         this.#settle(NEXT_MS);
         return;
       }
       left -= 1;
-      if (this.#tell(trackId, view)) this.#told.set(trackId, text);
+      if (this.#tell(trackId, shown)) this.#told.set(trackId, text);
     }
   }
 }

@@ -115,6 +115,7 @@ export function Meeting({ api, user, meetingId, onLeave, onSignedOut }) {
         if (detail.reason === 'left') onLeave();
         else if (detail.reason === 'unauthorized') onSignedOut();
         else setProblem(endedProblem(detail));
+        if (detail.reason === 'no-passphrase') setMeeting((known) => ({ ...known, require_e2ee: true }));
       });
       next.addEventListener('muted', ({ detail: { source } }) => {
         if (source !== 'microphone') stop(source);

@@ -72,7 +72,7 @@ export function Tile({ call, watching, name, track, kind = 'camera', muted, spea
     return () => watching.unwatch(tile);
   }, [watching, own, userId, kind]);
 
-  const says = [name, kind === 'screen' ? 'screen' : null, muted ? 'muted' : null, speaking ? 'speaking' : null];
+  const says = [name, kind === 'screen' && 'screen', muted && 'muted', speaking && 'speaking', note];
   const classes = ['tile', kind, speaking && 'speaking', active && 'active', pinned && 'pinned'];
   const what = kind === 'screen' ? `${name}’s screen` : name;
   return (

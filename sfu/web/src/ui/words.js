@@ -80,8 +80,8 @@ export function streamWords(quality, layers) {
 /** What stands in a tile where the picture cannot; null where it can. */
 export function noteOf({ sealed, layers, media, video, screen }, source) {
   if (sealed[source] || (source === 'camera' && sealed.microphone))
-    return 'Encrypted with another passphrase: you cannot see or hear this person.';
+    return 'Encrypted with another passphrase';
   const { current, target } = layers[source] ?? {};
   const on = source === 'screen' ? screen : video;
-  return on && media[source] && current === null && target === null ? 'The picture is paused.' : null;
+  return on && media[source] && current === null && target === null ? 'Picture paused' : null;
 }
