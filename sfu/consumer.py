@@ -285,10 +285,29 @@ class Consumer:
 
     def request_key_frame(self, now: float) -> None:
         """The subscriber needs a key frame."""
+        if self._needed is not None:
+            self.producer.request_key_frame(now, *self._needed)
+
+    def want_key_frame(self) -> None:
+        """The same, with the producer's next `tick`."""
+        if self.connected and self._needed is not None:
+            self.producer.want_key_frame(*self._needed)
+
+    @property
+    def _needed(self) -> tuple[RtpStream, ...] | None:
+        """The encoding whose key frame helps, none of them in particular, or None where nothing is to be sent."""
         self._reconsider()
-        if self._chosen is None and self.producer.ladder.rungs:
-            return
-        self.producer.request_key_frame(now, self._stream or (self._chosen.stream if self._chosen else None))
+        if self._stream is not None:
+            return (self._stream,)
+        if self._chosen is not None:
+            return (self._chosen.stream,)
+        return None if self.producer.ladder.rungs else ()
+
+    def begins_with(self, producer: Producer, stream: RtpStream) -> bool:
+        """Whether of another track it is this encoding that would be sent; any, where nothing would be."""
+        sizes = spatial_sizes(producer.ladder, simulcast=producer.simulcast)
+        chosen = self._choice.chosen(producer.ladder, sizes, simulcast=producer.simulcast)
+        return chosen is None or chosen.stream is stream
 
     def _look_at(self, stream: RtpStream, packet: RtpPacket) -> None:
         """A packet of an encoding that is not followed: it may be the place to begin."""

@@ -136,7 +136,7 @@ class Router:
         self._connect(producer)
         self._report_later(consumer, now)
         if consumer.connected:
-            producer.request_key_frame(now)
+            consumer.request_key_frame(now)
         return consumer
 
     def follow(self, consumer: Consumer, track_id: str, parameters: RtpParameters, now: float) -> None:
@@ -211,7 +211,7 @@ class Router:
             if consumer.producer.track.track_id in self._producers:
                 self._connect(consumer.producer)
             if connected:
-                consumer.producer.want_key_frame()
+                consumer.want_key_frame()
             for switch in self._waiting(consumer):
                 self._connect(switch.producer)
                 if connected:
@@ -225,8 +225,8 @@ class Router:
         producer.muted = muted
         for consumer in self._consumers[track_id]:
             consumer.pause()
-        if not muted:
-            producer.want_key_frame()
+            if not muted:
+                consumer.want_key_frame()
 
     def listen(self, track_id: str, listener: Forward) -> None:
         """Let somebody hear every new packet of a track that isn't muted, hushed or not. KeyError if unknown."""

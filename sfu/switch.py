@@ -30,6 +30,8 @@ class Switch:
 
     def forward(self, stream: RtpStream, packet: RtpPacket) -> None:
         """A new packet of the track that is waited for."""
-        if packet.key_frame and packet.marker_type & 0x7F in self._types:
+        if not packet.key_frame or packet.marker_type & 0x7F not in self._types:
+            return
+        if self.consumer.begins_with(self.producer, stream):
             self._done(self)
             self.consumer.forward(stream, packet)
