@@ -1,4 +1,4 @@
-"""One DTLS 1.2 connection without a socket, for the SRTP keys of one peer (RFC 6347, RFC 5764).
+"""One DTLS 1.2 connection without a socket: the SRTP keys of one peer, and its data (RFC 6347, RFC 5764, RFC 8261).
 
 Written on pyOpenSSL and not on aiortc's `RTCDtlsTransport`, of which it takes the certificate and the digests. That
 class is a coroutine that waits for datagrams with asyncio's own clock, so time could not be given to it; an alert
@@ -78,6 +78,8 @@ class Dtls:
         self._ssl = SSL.Connection((who or identity()).context, None)
         self._ssl.set_ciphertext_mtu(MTU)
         self._taken = 0
+        self.received: list[bytes] = []
+        """What the peer has sent inside, one item a record; whoever takes it clears it."""
         self.state: DtlsState = "handshaking"
         self.reason = ""
         """Why it failed."""
@@ -131,6 +133,14 @@ class Dtls:
                 datagrams.append(record)
         return datagrams
 
+    def send(self, data: bytes) -> None:
+        """Put one record of data into what `outgoing` has; nothing unless connected."""
+        if self.state == "connected":
+            try:
+                self._ssl.send(data)
+            except SSL.Error as error:
+                self._fail(str(error))
+
     def close(self) -> None:
         """Say goodbye (close_notify) with what `outgoing` then has."""
         if self.state == "connected":
@@ -159,10 +169,10 @@ class Dtls:
         self.state = "connected"
 
     def _read(self) -> None:
-        """Nothing is expected but the peer's goodbye; application data is not ours and is dropped."""
+        """Data, or the peer's goodbye."""
         try:
             while True:
-                self._ssl.recv(2048)
+                self.received.append(self._ssl.recv(2048))
         except SSL.WantReadError:
             return
         except SSL.ZeroReturnError:

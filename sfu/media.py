@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from meet.clock import utcnow
+from sfu.data import DataRouter
 from sfu.ortc import SdpError, read_publish_offer
 from sfu.ortc.view import read_view_offer
 from sfu.peer import Changes, Peer, PublishPeer, SubscribePeer, TransportFactory
@@ -108,6 +109,7 @@ class RoomMedia:
         self._emit = emit
         self._clock = clock
         self._router = router or Router()
+        self._data = DataRouter()
         self._users: dict[str, _User] = {}
         self._surveyed_at = float("-inf")
         self._speaker: str | None = None
@@ -132,7 +134,7 @@ class RoomMedia:
         if before and before.continues(offer):
             peer = before
         else:
-            peer = PublishPeer(user_id, self._router, self._create_transport, self._clock)
+            peer = PublishPeer(user_id, self._router, self._create_transport, self._clock, self._data)
         try:
             answer, changes = peer.negotiate(offer, sources, now)
         except SdpError:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from meet.clock import new_id, utcnow
+from sfu.data import DataPort, DataRouter
 from sfu.ortc import (
     OfferedSection,
     Origin,
@@ -32,7 +33,7 @@ from sfu.rtp.parameters import (
     TrackInfo,
     TransportParameters,
 )
-from sfu.transport import PacketHandler, StateHandler, TransportState
+from sfu.transport import DataUser, PacketHandler, StateHandler, TransportState
 
 if TYPE_CHECKING:
     from sfu.consumer import Consumer
@@ -71,6 +72,12 @@ class PeerTransport(RtpTransport, Protocol):
 
     def restart_ice(self) -> TransportParameters:
         """Fresh ICE credentials; the old ones work until the new ones are used."""
+
+    def carry(self, data: DataUser) -> None:
+        """Give it what the peer sends inside of DTLS, and send what it has to say there."""
+
+    def flush_data(self) -> None:
+        """Send what it has to say now."""
 
     def close(self) -> None:
         """Leave. May be called again."""
@@ -152,12 +159,20 @@ class Changes:
 
 
 class PublishPeer(Peer):
-    """A connection on which a user sends."""
+    """A connection on which a user sends. Its data channels, if it has any, go both ways."""
 
     def __init__(
-        self, user_id: str, router: Router, create_transport: TransportFactory, clock: Callable[[], datetime] = utcnow
+        self,
+        user_id: str,
+        router: Router,
+        create_transport: TransportFactory,
+        clock: Callable[[], datetime] = utcnow,
+        data: DataRouter | None = None,
     ) -> None:
+        """`data` has the data channels of the room; without it nobody else is there."""
         super().__init__(user_id, router, create_transport, clock)
+        self._data_router = data or DataRouter()
+        self._data: DataPort | None = None
         self._published: dict[str, Producer] = {}
         """By mid."""
 
@@ -203,6 +218,12 @@ class PublishPeer(Peer):
             for mid, parameters in sending.items()
             if mid not in self._published
         ]
+        if offer.data and offer.remote and self._data is None:
+            server = offer.remote.setup != "passive"
+            self._data = self._data_router.join(
+                self.user_id, offer.data, server=server, flush=self._transport.flush_data
+            )
+            self._transport.carry(self._data)
         answer = publish_answer(offer, self._transport.parameters, self._next_origin())
         return answer, Changes(tuple(ended), tuple(begun))
 
@@ -229,8 +250,16 @@ class PublishPeer(Peer):
     def close(self, now: float) -> tuple[TrackInfo, ...]:
         """End every track and the connection."""
         ended = self.end_all(now)
+        if self._data is not None:
+            self._data.leave()
+            self._transport.flush_data()
         self._transport.close()
         return ended
+
+    def _on_state(self, state: TransportState) -> None:
+        super()._on_state(state)
+        if state in ("failed", "closed") and self._data is not None:
+            self._data.leave()
 
     def _begin(self, parameters: RtpParameters, source: Source, now: float) -> TrackInfo:
         track = TrackInfo(new_id(), self.user_id, self.peer_id, parameters.kind, source, parameters)

@@ -38,6 +38,19 @@ EARLY_DATAGRAMS = 8
 """DTLS datagrams kept before `start`: an answer by signaling may be slower than the peer's first flight."""
 
 
+class DataUser(Protocol):
+    """Who speaks inside of DTLS: `sfu.data.DataPort`, with SCTP."""
+
+    def receive(self, datagram: bytes, now: float) -> None:
+        """Take one datagram of the peer."""
+
+    def tick(self, now: float) -> None:
+        """Let time pass."""
+
+    def outgoing(self, now: float) -> list[bytes]:
+        """The datagrams to send now."""
+
+
 class Host(Protocol):
     """What a transport needs of its endpoint."""
 
@@ -88,6 +101,7 @@ class WebRtcTransport:
         self._flight_at: float | None = None
         self._rtt_ms: float | None = None
         self._handler_raised = False
+        self._data: DataUser | None = None
         host.listen(self, self._ice.ufrags)
 
     @property
@@ -165,6 +179,18 @@ class WebRtcTransport:
         if self._sending is not None:
             self._sending.send_rtcp(packet)
 
+    def carry(self, data: DataUser) -> None:
+        """Give `data` what the peer sends inside of DTLS, and send what it has to say there."""
+        self._data = data
+
+    def flush_data(self) -> None:
+        """Send what the data user has to send now. What arrives, and time, lead to that by themselves."""
+        if self._data is None or self._dtls is None or self._sending is None:
+            return
+        for datagram in self._data.outgoing(self._host.now()):
+            self._dtls.send(datagram)
+        self._send_flight()
+
     def close(self) -> None:
         """Say goodbye (close_notify) and leave the endpoint. May be called again."""
         if self._dtls is not None:
@@ -215,6 +241,7 @@ class WebRtcTransport:
             return
         self._dtls.receive(datagram)
         self._after_dtls(now)
+        self._take_data(now)
 
     def receive_srtp(self, datagram: bytes, now: float) -> None:
         """Take an SRTP or SRTCP datagram from a validated address."""
@@ -245,6 +272,9 @@ class WebRtcTransport:
                 self._after_dtls(now, repeats=True)
         elif self._state == "connected" and self._ice.consent_expired(now):
             self._pause()
+        elif self._state == "connected" and self._data is not None:
+            self._data.tick(now)
+            self.flush_data()
         elif self._state == "disconnected" and self._ice.silent_for(now) >= FAIL_S:
             self._fail("no check from the peer")
 
@@ -276,6 +306,15 @@ class WebRtcTransport:
             self._fail(dtls.reason)
         elif dtls.state == "closed":
             self._end("closed")
+
+    def _take_data(self, now: float) -> None:
+        if self._dtls is None or not self._dtls.received:
+            return
+        received, self._dtls.received = self._dtls.received, []
+        if self._data is not None:
+            for datagram in received:
+                self._data.receive(datagram, now)
+            self.flush_data()
 
     def _send_flight(self) -> bool:
         """Send DTLS's datagrams; whether there were any."""

@@ -1,8 +1,12 @@
-"""The answer to a client that publishes: which sections are taken, with which codecs, and what was agreed."""
+"""The answer to a client that publishes: which sections are taken, with which codecs, and what was agreed.
+
+Data channels ride on the same connection, in a section of their own.
+"""
 
 from collections import Counter
 from dataclasses import dataclass
 
+from sfu.ortc.data import DataAbility, data_lines, is_data, read_data
 from sfu.ortc.sdp import Description, Direction, Origin, SdpError, Section, parse, write
 from sfu.ortc.sections import (
     Setup,
@@ -27,10 +31,16 @@ MAX_TRACKS = 4
 
 @dataclass(frozen=True, slots=True)
 class PublishSection:
-    """One section of the offer; `parameters` is None where it is refused."""
+    """One section of the offer: media, data, or refused with neither."""
 
     section: Section
     parameters: RtpParameters | None
+    data: DataAbility | None = None
+
+    @property
+    def taken(self) -> bool:
+        """Whether it is not refused."""
+        return self.parameters is not None or self.data is not None
 
     @property
     def sending(self) -> bool:
@@ -51,11 +61,17 @@ class PublishOffer:
         """What the client sends, in the order of the sections."""
         return tuple(s.parameters for s in self.sections if s.parameters and s.sending)
 
+    @property
+    def data(self) -> DataAbility | None:
+        """What the client says of data channels, if it has any."""
+        return next((s.data for s in self.sections if s.data), None)
+
 
 def read_publish_offer(text: str) -> PublishOffer:
     """Understand an offer to publish.
 
-    Taken is every audio and video section with a codec that the SFU carries, in the first BUNDLE group or alone.
+    Taken is every audio and video section with a codec that the SFU carries, in the first BUNDLE group or alone, and
+    the first one of data channels there.
     Sections that do not send are answered inactive and may send later.
 
     Raises:
@@ -66,13 +82,15 @@ def read_publish_offer(text: str) -> PublishOffer:
         raise SdpError(f"an offer may have at most {MAX_OFFERED} media sections")
     if not description.sections:
         raise SdpError("the offer has no media section")
-    usable = [section for section in description.sections if is_rtp(section) and not section.rejected]
+    data = [section for section in description.sections if is_data(section) and not section.rejected][:1]
+    usable = [s for s in description.sections if s in data or (is_rtp(s) and not s.rejected)]
     for section in usable:
         if not section.mid:
             raise SdpError(f"{section.where} has no mid (RFC 8829 section 5.2.1)")
     bundle = description.bundle or tuple(section.mid for section in usable[:1])
     sections = tuple(
-        PublishSection(s, _parameters(s) if s in usable and s.mid in bundle else None) for s in description.sections
+        _take(section) if section in usable and section.mid in bundle else PublishSection(section, None)
+        for section in description.sections
     )
     offer = PublishOffer(
         sections=sections,
@@ -88,11 +106,14 @@ def publish_answer(offer: PublishOffer, transport: TransportParameters, origin: 
 
     We are passive unless the client is: Chromium as DTLS client takes AES-GCM.
     """
-    mids = [s.parameters.mid for s in offer.sections if s.parameters]
+    mids = [s.section.mid for s in offer.sections if s.taken]
     setup: Setup = "active" if offer.remote and offer.remote.setup == "passive" else "passive"
     ours = transport_lines(transport, setup)
     lines = []
     for s in offer.sections:
+        if s.data is not None:
+            lines.append(data_lines(s.data.mid, ours, protocol=s.section.protocol))
+            continue
         if s.parameters is None:
             lines.append(rejected_lines(s.section))
             continue
@@ -100,6 +121,12 @@ def publish_answer(offer: PublishOffer, transport: TransportParameters, origin: 
         written = media_lines(s.parameters, direction, ours, protocol=s.section.protocol)
         lines.append(written + simulcast_lines(s.parameters.encodings))
     return write(origin, mids, lines, mixed_extensions=offer.mixed_extensions)
+
+
+def _take(section: Section) -> PublishSection:
+    if is_data(section):
+        return PublishSection(section, None, read_data(section))
+    return PublishSection(section, _parameters(section))
 
 
 def _parameters(section: Section) -> RtpParameters | None:
@@ -121,7 +148,7 @@ def _remote(
 ) -> RemoteTransport | None:
     """The transport of the first section that is taken. If that one only waits for its bundle, the transport is that
     of the section which the bundle is named after, taken or not (RFC 9143 section 7.2.1)."""
-    taken = {s.section.mid: s.section for s in sections if s.parameters}
+    taken = {s.section.mid: s.section for s in sections if s.taken}
     holder = next((taken[mid] for mid in bundle if mid in taken), None)
     if holder is None:
         return None

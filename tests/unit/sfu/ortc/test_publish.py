@@ -133,11 +133,13 @@ def test_a_simulcast_offer_is_answered_with_all_its_streams_in_its_order() -> No
     }
 
 
-def test_a_data_channel_is_refused_in_its_place() -> None:
+def test_data_channels_are_answered_in_their_place() -> None:
     answered = answer(chromium("sendrecv-data"))
-    assert [s.port for s in answered.sections] == [40000, 40000, 0]
-    assert answered.sections[2].protocol == "UDP/DTLS/SCTP"
-    assert answered.bundle == ("0", "1")
+    assert [s.port for s in answered.sections] == [40000, 40000, 40000]
+    data = answered.sections[2]
+    assert (data.protocol, data.formats) == ("UDP/DTLS/SCTP", ("webrtc-datachannel",))
+    assert (data.value("sctp-port"), data.value("max-message-size")) == ("5000", "262144")
+    assert answered.bundle == ("0", "1", "2")
 
 
 def test_a_bundle_named_after_a_refused_section_uses_its_transport() -> None:
