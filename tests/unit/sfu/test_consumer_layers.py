@@ -1,0 +1,275 @@
+"""A subscriber of simulcast: which encoding it is sent, and that it sees one stream."""
+
+import pytest
+
+from sfu.rtp.layers import LayerId, View
+from sfu.rtp.packet import RtpPacket
+from sfu.rtp.vp8 import Vp8Descriptor, vp8
+
+from .layered import FPS, SIZES, SSRCS, Simulcast
+
+
+def frames(packets: list[RtpPacket]) -> list[list[RtpPacket]]:
+    """The packets by their timestamp, in the order of the first ones."""
+    found: dict[int, list[RtpPacket]] = {}
+    for packet in packets:
+        found.setdefault(packet.timestamp, []).append(packet)
+    return list(found.values())
+
+
+def sizes(packets: list[RtpPacket]) -> list[tuple[int, int]]:
+    return [tuple(found) for packet in packets if (found := vp8(packet.payload)) is not None]
+
+
+def check_unbroken(packets: list[RtpPacket]) -> None:
+    """Numbers without a gap; every frame whole, with the next picture id; timestamps and TL0PICIDX go on."""
+    assert [p.index for p in packets] == list(range(packets[0].index, packets[0].index + len(packets)))
+    last: tuple[int, int, int] | None = None
+    for frame in frames(packets):
+        descriptors = [Vp8Descriptor(packet.payload) for packet in frame]
+        first = descriptors[0]
+        assert first.starts
+        assert frame[-1].marker
+        assert len({d.picture_id for d in descriptors}) == 1
+        assert not any(packet.marker for packet in frame[:-1])
+        assert first.picture_id is not None
+        assert first.tl0_picture is not None
+        if last is not None:
+            picture, tl0, timestamp = last
+            assert first.picture_id == picture + 1 & 0x7FFF
+            assert first.tl0_picture == tl0 + (first.temporal == 0) & 0xFF
+            assert 0 < (frame[0].timestamp - timestamp & 0xFFFFFFFF) < 90000
+        last = (first.picture_id, first.tl0_picture, frame[0].timestamp)
+
+
+def test_a_subscriber_begins_with_the_lowest_layer():
+    call = Simulcast()
+    packets = call.run(1)
+    check_unbroken(packets)
+    assert sizes(packets)[0] == SIZES["q"]
+    assert call.consumer.current == LayerId(0, 0)
+    assert call.consumer.target == LayerId(0, 0)
+    assert {Vp8Descriptor(packet.payload).temporal for packet in packets} == {0}
+    assert len(frames(packets)) == pytest.approx(FPS / 4, abs=1)
+
+
+def test_the_layers_are_what_is_measured():
+    call = Simulcast()
+    call.run(2)
+    layers = call.consumer.layers(call.now)
+    assert [layer.bitrate_bps for layer in layers] == sorted(layer.bitrate_bps for layer in layers)
+    layers = tuple(sorted(layers, key=lambda layer: layer.id))
+    assert [layer.id for layer in layers] == [(s, t) for s in range(3) for t in range(3)]
+    assert [(layer.width, layer.height) for layer in layers[::3]] == [SIZES["q"], SIZES["h"], SIZES["f"]]
+    assert [round(layer.frame_rate) for layer in layers[:3]] == pytest.approx([FPS / 4, FPS / 2, FPS], abs=1)
+
+
+@pytest.mark.parametrize("reported", [False, True])
+def test_up_and_down_on_key_frames_in_one_unbroken_stream(reported: bool):
+    call = Simulcast()
+    packets = call.run(0.5)
+    if reported:
+        for rid in "qhf":
+            call.report(rid)
+    for target, rid in (((2, 2), "f"), ((0, 2), "q"), ((1, 2), "h"), ((2, 0), "f"), ((0, 0), "q")):
+        call.consumer.set_target(LayerId(*target), call.now)
+        assert call.consumer.target == target
+        sent = call.run(1.0)
+        assert sizes(sent)[0] == SIZES[rid], "the change begins with a key frame of the new encoding"
+        assert call.consumer.current == target
+        packets += sent
+    check_unbroken(packets)
+
+
+def test_the_old_encoding_goes_on_until_the_key_frame_comes():
+    call = Simulcast()
+    call.consumer.set_target(LayerId(0, 2), call.now)
+    packets = call.run(0.5)
+    call.consumer.set_target(LayerId(2, 2), call.now)
+    assert call.publisher.asked == [SSRCS["f"]]
+    for _ in range(10):
+        for made in call.frame(answer=False).values():
+            for packet in made:
+                call.deliver(packet)
+    assert call.consumer.current == LayerId(0, 2)
+    meanwhile = call.subscriber.take()
+    assert len(frames(meanwhile)) == 10
+    call.publisher.asked = [SSRCS["f"]]
+    check_unbroken([*packets, *meanwhile, *call.run(0.5)])
+    assert call.consumer.current == LayerId(2, 2)
+
+
+def test_on_the_way_down_the_old_encoding_takes_less_at_once():
+    call = Simulcast()
+    call.consumer.set_target(LayerId(2, 2), call.now)
+    packets = call.run(1.0)
+    call.consumer.set_target(LayerId(0, 2), call.now)
+    for _ in range(8):
+        for made in call.frame(answer=False).values():
+            for packet in made:
+                call.deliver(packet)
+    meanwhile = call.subscriber.take()
+    assert len(frames(meanwhile)) == 2
+    call.publisher.asked = [SSRCS["q"]]
+    check_unbroken([*packets, *meanwhile, *call.run(0.5)])
+    assert call.consumer.current == LayerId(0, 2)
+
+
+def test_key_frames_are_asked_for_with_a_floor():
+    call = Simulcast()
+    call.run(1.0)
+    call.publisher.asked = []
+    for target in (2, 1, 2, 1, 2):
+        call.consumer.set_target(LayerId(target, 2), call.now)
+    assert sorted(call.publisher.asked) == [SSRCS["h"], SSRCS["f"]]
+
+
+def test_a_temporal_layer_goes_at_once_and_comes_where_it_can_begin():
+    call = Simulcast("q")
+    call.consumer.set_target(LayerId(0, 2), call.now)
+    packets = call.run(1.0)
+    call.publisher.asked = []
+    call.consumer.set_target(LayerId(0, 0), call.now)
+    low = call.run(1.0)
+    assert {Vp8Descriptor(packet.payload).temporal for packet in low} == {0}
+    assert call.consumer.current == LayerId(0, 0)
+    call.consumer.set_target(LayerId(0, 2), call.now)
+    high = call.run(1.0)
+    began = [d for d in (Vp8Descriptor(packet.payload) for packet in high) if d.temporal]
+    assert (began[0].temporal, began[0].sync) == (1, True)
+    assert next(d for d in began if d.temporal == 2).sync
+    assert call.consumer.current == LayerId(0, 2)
+    assert not call.publisher.asked, "temporal layers need no key frame"
+    check_unbroken([*packets, *low, *high])
+
+
+def test_a_pause_sends_nothing_and_ends_with_a_key_frame():
+    call = Simulcast()
+    packets = call.run(0.5)
+    call.consumer.set_target(None, call.now)
+    assert (call.consumer.target, call.consumer.current) == (None, None)
+    assert not call.run(0.5)
+    assert not call.publisher.asked
+    call.consumer.set_target(LayerId(1, 0), call.now)
+    assert call.publisher.asked == [SSRCS["h"]]
+    again = call.run(0.5)
+    assert sizes(again)[0] == SIZES["h"]
+    check_unbroken([*packets, *again])
+
+
+def test_what_nobody_looks_at_is_not_sent():
+    call = Simulcast()
+    call.consumer.set_target(LayerId(2, 2), call.now)
+    call.run(1.0)
+    call.consumer.set_view(View(visible=False), call.now)
+    assert call.consumer.layers(call.now) == ()
+    assert call.consumer.target is None
+    assert not call.run(0.5)
+    call.consumer.set_view(View(), call.now)
+    assert sizes(call.run(0.5))[0] == SIZES["f"]
+
+
+@pytest.mark.parametrize(
+    ("view", "spatial", "temporal"),
+    [
+        (View(width=200, height=100), 0, 2),
+        (View(width=640, height=360), 1, 2),
+        (View(width=641), 2, 2),
+        (View(width=4000, height=4000), 2, 2),
+        (View(cap=LayerId(1, 1)), 1, 1),
+        (View(width=100, height=100, cap=LayerId(1, 1)), 0, 1),
+    ],
+)
+def test_a_view_bounds_what_is_sent(view: View, spatial: int, temporal: int):
+    call = Simulcast()
+    call.consumer.set_target(LayerId(2, 2), call.now)
+    call.run(1.0)
+    call.consumer.set_view(view, call.now)
+    assert call.consumer.layers(call.now)[-1].id == (spatial, temporal)
+    call.run(1.0)
+    assert call.consumer.current == call.consumer.target == (spatial, temporal)
+
+
+def test_the_order_of_rids_says_nothing():
+    call = Simulcast("fhq")
+    call.sources = {rid: call.sources[rid] for rid in "hfq"}
+    packets = call.run(1.0)
+    assert sizes(packets)[-1] == SIZES["q"]
+    call.consumer.set_target(LayerId(2, 2), call.now)
+    assert sizes(call.run(1.0))[-1] == SIZES["f"]
+
+
+def test_an_encoding_that_falls_silent_is_replaced_within_a_second_and_comes_back():
+    call = Simulcast()
+    call.consumer.set_target(LayerId(2, 2), call.now)
+    packets = call.run(1.0)
+    assert call.consumer.current == LayerId(2, 2)
+    call.off = {"f"}
+    stopped = call.now
+    while call.consumer.current != LayerId(1, 2):
+        packets += call.run(1 / FPS)
+        assert call.now < stopped + 1
+    assert {layer.id.spatial for layer in call.consumer.layers(call.now)} == {0, 1}
+    packets += call.run(1.0)
+    call.off = {"f", "h"}
+    packets += call.run(1.0)
+    assert call.consumer.current == LayerId(0, 2)
+    call.off = set()
+    packets += call.run(0.5)
+    assert call.consumer.current == LayerId(2, 2), "it begins with a key frame by itself"
+    check_unbroken(packets)
+
+
+def test_a_target_means_an_encoding_though_others_appear_below_it():
+    call = Simulcast()
+    call.off = {"q"}
+    call.run(0.5)
+    call.consumer.set_target(LayerId(1, 0), call.now)
+    call.run(0.5)
+    assert sizes(call.run(0.1)) == []
+    call.off = set()
+    call.run(0.5)
+    assert call.consumer.target == call.consumer.current == LayerId(2, 0)
+
+
+def test_clocks_are_aligned_by_sender_reports():
+    call = Simulcast()
+    call.run(0.5)
+    for rid in "qhf":
+        call.report(rid)
+    call.consumer.set_target(LayerId(0, 2), call.now)
+    call.run(1.0)
+    taken = call.now
+    (before,) = {packet.timestamp for packet in call.run(1 / FPS)}
+    call.consumer.set_target(LayerId(2, 2), call.now)
+    call.run(1.0)
+    (after,) = {packet.timestamp for packet in call.run(1 / FPS)}
+    assert (after - before & 0xFFFFFFFF) / 90000 == pytest.approx(call.now - taken - 1 / FPS, abs=2 / 90000)
+
+
+def test_reports_that_are_wrong_move_nothing_far():
+    call = Simulcast()
+    packets = call.run(0.5)
+    call.report("q")
+    call.report("f", ntp_s=1e6)
+    call.consumer.set_target(LayerId(2, 2), call.now)
+    check_unbroken([*packets, *call.run(1.0)])
+
+
+def test_what_is_repeated_is_what_was_sent():
+    call = Simulcast(with_rtx=False)
+    packets = call.run(0.5)
+    for target in ((2, 2), (0, 2), (2, 0), (1, 1)):
+        call.consumer.set_target(LayerId(*target), call.now)
+        packets += call.run(0.4)
+    call.consumer.receive_nack([packet.sequence_number for packet in packets], call.now)
+    assert len(call.subscriber.repeated) == len(packets) > 50  # `Subscriber.send_rtp` compares the bytes
+
+
+def test_statistics_are_of_what_is_sent():
+    call = Simulcast()
+    call.consumer.set_target(LayerId(1, 2), call.now)
+    call.run(2.0)
+    stats = call.consumer.stats(call.now)
+    assert (stats.width, stats.height) == SIZES["h"]
+    assert stats.frame_rate == pytest.approx(FPS, abs=1)
