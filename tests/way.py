@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from heapq import heappop, heappush
 from itertools import count
+from math import exp
 from random import Random
 from typing import Generic, TypeVar
 
@@ -32,9 +33,9 @@ class Way(Generic[P]):
         """Whether jitter may let a packet overtake another one."""
         self.loss = 0.0
         """The share of packets that is lost, 0 to 1."""
-        self.burst: float | None = None
-        """How many packets are lost in a row on average (Gilbert's model: a good state, and a bad one in which all
-        is lost); None for losses that know nothing of each other."""
+        self.burst_s = 0.0
+        """How long a time in which all is lost lasts on average (Gilbert's model, in time: what is sent seldom is hit
+        as often as what is sent in flocks); 0 for losses that know nothing of each other."""
         self.rate_bps: float | None = None
         """What the bottleneck lets through, whole packets counted; None for no limit."""
         self.queue_s = 0.3
@@ -49,6 +50,7 @@ class Way(Generic[P]):
         self.delivered_bytes = 0
         self._random = Random(seed)
         self._bad = False
+        self._drew_at = 0.0
         self._queue: deque[tuple[float, int, P]] = deque()
         self._queued_bytes = 0
         self._free_at = 0.0
@@ -60,7 +62,7 @@ class Way(Generic[P]):
     def put(self, packet: P, size: int, now: float) -> None:
         """A packet of `size` bytes sets out."""
         self.offered += 1
-        lost, late = self._draw_loss(), self._random.random()
+        lost, late = self._draw_loss(now), self._random.random()
         if lost:
             self.lost += 1
             return
@@ -111,12 +113,12 @@ class Way(Generic[P]):
             due = self._last_due = max(due, self._last_due)
         heappush(self._flying, (due, next(self._order), size, packet))
 
-    def _draw_loss(self) -> bool:
-        draw = self._random.random()
-        if self.burst is None or not 0 < self.loss < 1:
-            return draw < self.loss
-        # out of the bad state after `burst` packets on average, into it as often as makes the share `loss`
-        out = 1 / max(1.0, self.burst)
-        into = out * self.loss / (1 - self.loss)
-        self._bad = draw >= out if self._bad else draw < into
+    def _draw_loss(self, now: float) -> bool:
+        chance = self.loss
+        if self.burst_s and chance < 1:
+            # a Markov chain of two states forgets the one it was in with this time constant
+            kept = exp((self._drew_at - now) / (self.burst_s * (1 - chance)))
+            chance += (self._bad - chance) * kept
+            self._drew_at = now
+        self._bad = self._random.random() < chance
         return self._bad

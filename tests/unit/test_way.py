@@ -1,4 +1,5 @@
 from itertools import groupby
+from math import exp
 
 import pytest
 
@@ -36,16 +37,19 @@ def test_jitter_keeps_the_order_unless_told_otherwise():
         assert not reorder or min(late) < 0.012
 
 
-@pytest.mark.parametrize(("burst", "longest"), [(None, 1 / 0.9), (4.0, 4.0)])
-def test_the_share_that_is_lost_and_how_many_in_a_row(burst: float | None, longest: float):
-    way: Way[int] = Way(seed=1)
-    way.loss, way.burst = 0.1, burst
-    for number in range(50_000):
-        way.put(number, 100, 0.0)
-    came = set(way.take(0.0))
-    runs = [len(list(run)) for lost, run in groupby(number not in came for number in range(50_000)) if lost]
-    assert way.lost == 50_000 - len(came) == pytest.approx(5000, rel=0.1)
-    assert sum(runs) / len(runs) == pytest.approx(longest, rel=0.1)
+@pytest.mark.parametrize("step", [0.01, 0.05])
+def test_the_share_that_is_lost_and_for_how_long(step: float):
+    for burst_s in (0.0, 0.04):
+        way: Way[int] = Way(seed=1)
+        way.loss, way.burst_s = 0.1, burst_s
+        for number in range(100_000):
+            way.put(number, 100, number * step)
+        came = set(way.take(5000.0))
+        assert way.lost == 100_000 - len(came) == pytest.approx(10_000, rel=0.1)
+        runs = [len(list(run)) for lost, run in groupby(number not in came for number in range(100_000)) if lost]
+        # seen every `step`, a time that ends at random looks longer by up to a step
+        expected = 1 / 0.9 if not burst_s else 1 / (0.9 * (1 - exp(-step / (0.9 * burst_s))))
+        assert sum(runs) / len(runs) == pytest.approx(expected, rel=0.05)
 
 
 def test_the_same_seed_loses_the_same_packets():
