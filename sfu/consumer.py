@@ -210,9 +210,13 @@ class Consumer:
                 return
             payload = munger.rewrite.payload(packet)
             marker_type = munger.rewrite.marker_type(packet, marker_type)
-        out = munger.advance(index)
-        timestamp = packet.timestamp + munger.rewrite.timestamp & 0xFFFFFFFF
-        self._send(self.ssrc, out, self._write(packet, marker_type, out & 0xFFFF, timestamp), payload)
+        out, rewrite = munger.advance(index), munger.rewrite
+        timestamp = packet.timestamp + rewrite.timestamp & 0xFFFFFFFF
+        if packet.dependency is None:
+            header = self._write(packet, marker_type, out & 0xFFFF, timestamp)
+        else:
+            header = self._write(packet, marker_type, out & 0xFFFF, timestamp, None, rewrite.dependency(packet))
+        self._send(self.ssrc, out, header, payload)
         self._last = packet
         self.packets += 1
         self.octets += len(payload)
@@ -226,7 +230,8 @@ class Consumer:
         rewrite, out = segment.rewrite, packet.index + segment.delta
         payload, timestamp = rewrite.payload(packet), packet.timestamp + rewrite.timestamp & 0xFFFFFFFF
         marker_type = rewrite.marker_type(packet, marker_type)
-        self._send(self.ssrc, out, self._write(packet, marker_type, out & 0xFFFF, timestamp), payload)
+        header = self._write(packet, marker_type, out & 0xFFFF, timestamp, None, rewrite.dependency(packet))
+        self._send(self.ssrc, out, header, payload)
         self.packets += 1
         self.octets += len(payload)
 
@@ -411,17 +416,19 @@ class Consumer:
             return 0
         rewrite = segment.rewrite
         payload, marker_type = rewrite.payload(packet), rewrite.marker_type(packet, marker_type)
+        dependency = rewrite.dependency(packet)
         timestamp = packet.timestamp + rewrite.timestamp & 0xFFFFFFFF
         rtx_type = self._rtx_types.get(marker_type & 0x7F)
         if rtx_type is None or self._rtx_writer is None or self.rtx_ssrc is None:
             if self._numbered:  # the same index under other bytes would betray the key stream
                 return 0
-            header = self._write(packet, marker_type, index & 0xFFFF, timestamp)
+            header = self._write(packet, marker_type, index & 0xFFFF, timestamp, None, dependency)
             self._send(self.ssrc, index, header, payload)
             return len(header) + len(payload)
         rtx_index = self._rtx_index
         self._rtx_index += 1
-        header = self._rtx_writer.write(packet, marker_type & 0x80 | rtx_type, rtx_index & 0xFFFF, timestamp, now)
+        marker_type = marker_type & 0x80 | rtx_type
+        header = self._rtx_writer.write(packet, marker_type, rtx_index & 0xFFFF, timestamp, now, dependency)
         self._send(self.rtx_ssrc, rtx_index, header, (index & 0xFFFF).to_bytes(2, "big") + payload)
         return len(header) + 2 + len(payload)
 

@@ -181,13 +181,19 @@ class Dependency:
             return goal
         return goal if self.dtis[now] and self.dtis[then] == SWITCH else limit
 
+    def bounded(self, limit: LayerId) -> bool:
+        """Whether it says that decode targets are active which `limit` does not leave."""
+        if limit == EVERYTHING or not (self.attached or self.says_active):
+            return False
+        return self.structure.served(limit, self.active) != self.active
+
     def rewritten(self, frames: int, limit: LayerId) -> bytes:
         """The descriptor with this much added to its frame number.
 
         Where it says which decode targets are active, or brings the structure, it says those that `limit` leaves.
         """
         data = self._data[:1] + (self.frame + frames & 0xFFFF).to_bytes(2, "big") + self._data[3:]
-        if limit == EVERYTHING or not (self.attached or self.says_active):
+        if not self.bounded(limit):
             return data
         served, targets = self.structure.served(limit, self.active), self.structure.targets
         value, size = int.from_bytes(data, "big"), 8 * len(data)

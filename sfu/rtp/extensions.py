@@ -34,11 +34,12 @@ class PassedElements:
     subscriber's own; the rest is the same for all whose own take as many bytes modulo 4.
     """
 
-    __slots__ = ("_ids", "_nothing", "_own_size", "packet", "tail", "time")
+    __slots__ = ("_ids", "_instead", "_nothing", "_own_size", "packet", "tail", "time")
 
     def __init__(self, ids: tuple[tuple[int, int], ...], own_size: int) -> None:
         """`ids` are pairs (the publisher's id, the subscriber's id)."""
         self._ids = ids
+        self._instead: tuple[int | None, bytes] = (None, b"")
         self._own_size = own_size
         self._nothing = padding(own_size)
         self.packet: RtpPacket | None = None
@@ -49,9 +50,10 @@ class PassedElements:
         """The abs-send-time: when the packet arrived, so that writing a header again gives the same bytes (unless it
         has a number)."""
 
-    def prepare(self, packet: RtpPacket) -> None:
-        """Write the rest for this packet."""
+    def prepare(self, packet: RtpPacket, instead: tuple[int | None, bytes] = (None, b"")) -> None:
+        """Write the rest for this packet; the element of this id, if it is there, with another value."""
         self.packet = packet
+        self._instead = instead
         self.time = send_time(packet.arrival)
         self.tail = self._nothing
         if not self._ids or not packet.extension:
@@ -67,7 +69,8 @@ class PassedElements:
     def elements(self, packet: RtpPacket) -> list[tuple[int, bytes]]:
         """What of a packet's extension travels on, with the subscriber's ids."""
         found = packet.elements
-        return [(to, found[of]) for of, to in self._ids if of in found]
+        replaced, value = self._instead
+        return [(to, value if to == replaced else found[of]) for of, to in self._ids if of in found]
 
 
 Sharing = dict[tuple[tuple[tuple[int, int], ...], int], PassedElements]
@@ -79,6 +82,7 @@ class HeaderWriter:
 
     __slots__ = (
         "_departures",
+        "_dependency_id",
         "_mid",
         "_mid_id",
         "_mid_text",
@@ -86,6 +90,7 @@ class HeaderWriter:
         "_own_size",
         "_pack",
         "_passed",
+        "_rewritten",
         "_time_id",
         "_time_word",
         "ssrc",
@@ -127,27 +132,40 @@ class HeaderWriter:
         )
         key = (ids, self._own_size & 3)
         self._passed = sharing.setdefault(key, PassedElements(*key))
+        self._dependency_id = target.extension_id(DEPENDENCY_DESCRIPTOR_URI)
+        self._rewritten = PassedElements(*key)
+        """This subscriber's own, where its dependency descriptor is not the publisher's."""
 
     @property
     def numbered(self) -> bool:
         """Whether each header differs from all before it by a transport-wide number: none can be written again."""
         return self._departures is not None
 
-    def write(
-        self, packet: RtpPacket, marker_type: int, sequence_number: int, timestamp: int, now: float | None = None
+    def write(  # noqa: PLR0917 - the header's fields, in its order
+        self,
+        packet: RtpPacket,
+        marker_type: int,
+        sequence_number: int,
+        timestamp: int,
+        now: float | None = None,
+        dependency: bytes | None = None,
     ) -> bytes:
         """The header under which `packet` leaves: to be called once for each time that it does.
 
-        `now` is when; without it, as soon as the packet arrived. Unless `numbered`, the same arguments give the same
-        bytes each time.
+        `now` is when; without it, as soon as the packet arrived. `dependency` is sent instead of the packet's
+        dependency descriptor. Unless `numbered`, the same arguments give the same bytes each time.
         """
         passed = self._passed
-        if passed.packet is not packet:
+        if dependency is not None:
+            passed = self._rewritten
+            passed.prepare(packet, (self._dependency_id, dependency))
+        elif passed.packet is not packet:
             passed.prepare(packet)
         tail = passed.tail
         time = passed.time if now is None else send_time(now)
         if tail is None:
-            return self._long(packet, (marker_type, sequence_number, timestamp, self.ssrc), time, now)
+            elements = passed.elements(packet)
+            return self._long(packet, (marker_type, sequence_number, timestamp, self.ssrc), elements, time, now)
         size = self._own_size + len(tail)
         words = size >> 2
         departures = self._departures
@@ -171,12 +189,18 @@ class HeaderWriter:
         written = self.write(empty, marker_type, sequence_number, timestamp, now)
         return bytes((written[0] | 0x20,)) + written[1:]
 
-    def _long(self, packet: RtpPacket, fields: tuple[int, int, int, int], time: int, now: float | None) -> bytes:
+    def _long(
+        self,
+        packet: RtpPacket,
+        fields: tuple[int, int, int, int],
+        elements: list[tuple[int, bytes]],
+        time: int,
+        now: float | None,
+    ) -> bytes:
         """The two-byte form, for a dependency descriptor that brings its structure on a key frame.
 
         RFC 8285 section 4.1.2 wants a mix of forms negotiated; who negotiated that extension reads both.
         """
-        elements = self._passed.elements(packet)
         if self._mid_id is not None:
             elements.append((self._mid_id, self._mid_text))
         if self._time_id is not None:

@@ -48,6 +48,13 @@ class Rewrite(NamedTuple):
             return marker_type | 0x80
         return marker_type
 
+    def dependency(self, packet: RtpPacket) -> bytes | None:
+        """The dependency descriptor to send instead of the packet's own; None where that is right as it is."""
+        dependency = packet.dependency
+        if dependency is None or not (self.frames or dependency.bounded(self.limit)):
+            return None
+        return dependency.rewritten(self.frames, self.limit)
+
 
 class Numbering:
     """The highest numbers of frames that a subscriber was given, so that they go on from there."""
