@@ -12,6 +12,7 @@ import selectors
 import socket
 import struct
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from aioice import stun
@@ -219,24 +220,31 @@ class Stream:
         return head + self._filler[: VIDEO_PAYLOAD - len(head) - STAMP.size]
 
 
-def run(publisher: Peer, streams: list[Stream], receivers: list[Peer], seconds: float) -> int:
-    """Send and receive for `seconds`; answers how many packets were published."""
+def run(
+    senders: Sequence[tuple[Peer, list[Stream]]],
+    receivers: Sequence[Peer],
+    seconds: float,
+    stop: Callable[[], bool] = lambda: False,
+) -> int:
+    """Send and receive for `seconds`, or until `stop` says so; answers how many packets were published."""
     selector = selectors.DefaultSelector()
-    for peer in [publisher, *receivers]:
+    peers = [*(peer for peer, _ in senders), *receivers]
+    for peer in peers:
         selector.register(peer.socket, selectors.EVENT_READ, peer)
+    streams = [(peer, stream) for peer, streams in senders for stream in streams]
     start = time.monotonic()
-    due = [start + stream.interval_s * index / len(streams) for index, stream in enumerate(streams)]
+    due = [start + stream.interval_s * index / len(streams) for index, (_, stream) in enumerate(streams)]
     published = 0
-    while (now := time.monotonic()) < start + seconds:
-        for index, stream in enumerate(streams):
+    while (now := time.monotonic()) < start + seconds and not stop():
+        for index, (sender, stream) in enumerate(streams):
             while due[index] <= now:
                 for packet in stream.frame(now):
-                    publisher.send(packet)
+                    sender.send(packet)
                     published += 1
                 due[index] += stream.interval_s
         for key, _ in selector.select(max(0.0, min(due) - time.monotonic())):
             key.data.drain(time.monotonic())
-        for peer in (publisher, *receivers):
+        for peer in peers:
             if peer.next_consent <= now:
                 peer.check()
                 peer.next_consent = now + CONSENT_S

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 from websockets.sync.client import ClientConnection, connect
 
 from .peers import Certificate, Peer, Remote, Stream
@@ -19,18 +21,19 @@ FEEDBACK = ("nack", "nack pli", "goog-remb")
 
 @dataclass
 class Member:
-    """One participant: a joined socket, and the peer that it talks for."""
+    """One participant: a joined socket, and its two media connections once they are there."""
 
     url: str
     token: str
     room_id: str
     certificate: Certificate
-    peer: Peer = field(init=False)
+    sender: Peer = field(init=False)
+    receiver: Peer = field(init=False)
     socket: ClientConnection = field(init=False)
 
     def __post_init__(self) -> None:
         self._open = ExitStack()
-        self.peer = self._open.enter_context(closing(Peer(self.certificate)))
+        self._passed: list[dict[str, Any]] = []
         dialled = connect(f"{self.url}?token={self.token}&room={self.room_id}", max_size=None)
         self.socket = self._open.enter_context(dialled)
         self.send(type="join")
@@ -43,53 +46,67 @@ class Member:
         self.socket.send(json.dumps({"room_id": self.room_id, **frame}))
 
     def wait(self, kind: str) -> dict[str, Any]:
-        """The next frame of a kind; an error frame fails."""
-        while True:
-            frame: dict[str, Any] = json.loads(self.socket.recv(timeout=20))
-            assert frame["type"] != "error", frame
-            if frame["type"] == kind:
-                return frame
+        """The next frame of a kind; others wait for their turn, and an error frame fails."""
+        while not (found := [frame for frame in self._passed if frame["type"] == kind]):
+            self._passed.append(json.loads(self.socket.recv(timeout=20)))
+            assert self._passed[-1]["type"] != "error", self._passed[-1]
+        self._passed.remove(found[0])
+        return found[0]
 
     def publish(self) -> list[Stream]:
         """Offer one VP8 and one Opus track; connected when it returns."""
+        self.sender = self._connection()
         sections = [
             _section("audio", "0", ["111 opus/48000/2"], "sendonly", ssrc=1111),
             _section("video", "1", ["96 VP8/90000"], "sendonly", ssrc=2222),
         ]
-        self.send(type="offer", pc="publish", sdp=self._describe(sections, setup="actpass"))
+        self.send(type="offer", pc="publish", sdp=_describe(self.sender, sections, setup="actpass"))
         answer = _text(self.wait("answer")["sdp"])
-        self.peer.connect(Remote.of(answer))
+        self.sender.connect(Remote.of(answer))
         mid_id = int((re.search(rf"^a=extmap:(\d+)\S* {re.escape(MID_URI)}", answer, re.M) or [0, 1])[1])
         return [Stream("audio", 1111, 111, mid_id, "0"), Stream("video", 2222, 96, mid_id, "1")]
 
     def subscribe(self, tracks: int) -> None:
         """Answer offers until one carries `tracks` tracks; connected when it returns."""
+        self.receiver = self._connection()
         connected = False
         while True:
             offer = self.wait("offer")
             text = _text(offer["sdp"])
-            self.send(
-                type="answer", pc="subscribe", target_user_id="sfu", sdp=self._describe(_mirrored(text), "active")
-            )
+            answer = _describe(self.receiver, _mirrored(text), "active")
+            self.send(type="answer", pc="subscribe", target_user_id="sfu", sdp=answer)
             if not connected:
-                self.peer.connect(Remote.of(text))
+                self.receiver.connect(Remote.of(text))
                 connected = True
             if len(offer["tracks"]) >= tracks:
                 return
 
-    def _describe(self, sections: list[list[str]], setup: str) -> str:
-        mids = [line[6:] for section in sections for line in section if line.startswith("a=mid:")]
-        head = ["v=0", "o=- 1 2 IN IP4 127.0.0.1", "s=-", "t=0 0", f"a=group:BUNDLE {' '.join(mids)}"]
-        transport = [
-            "c=IN IP4 0.0.0.0",
-            f"a=ice-ufrag:{self.peer.ufrag}",
-            f"a=ice-pwd:{self.peer.pwd}",
-            f"a=fingerprint:{self.peer.certificate.fingerprint}",
-            f"a=setup:{setup}",
-            "a=rtcp-mux",
-        ]
-        lines = head + [line for section in sections for line in [section[0], *transport, *section[1:]]]
-        return "\r\n".join(lines) + "\r\n"
+    def _connection(self) -> Peer:
+        return self._open.enter_context(closing(Peer(self.certificate)))
+
+
+def sign_up(api: httpx.Client) -> str:
+    """A new user's access token; the client's base URL ends in `/api/v1`."""
+    name, password = f"bench-{secrets.token_hex(6)}", secrets.token_urlsafe(12)
+    body = {"username": name, "email": f"{name}@example.com", "password": password}
+    api.post("/auth/register", json=body).raise_for_status()
+    signed_in = api.post("/auth/login", json={"username": name, "password": password})
+    return str(signed_in.raise_for_status().json()["access_token"])
+
+
+def _describe(peer: Peer, sections: list[list[str]], setup: str) -> str:
+    mids = [line[6:] for section in sections for line in section if line.startswith("a=mid:")]
+    head = ["v=0", "o=- 1 2 IN IP4 127.0.0.1", "s=-", "t=0 0", f"a=group:BUNDLE {' '.join(mids)}"]
+    transport = [
+        "c=IN IP4 0.0.0.0",
+        f"a=ice-ufrag:{peer.ufrag}",
+        f"a=ice-pwd:{peer.pwd}",
+        f"a=fingerprint:{peer.certificate.fingerprint}",
+        f"a=setup:{setup}",
+        "a=rtcp-mux",
+    ]
+    lines = head + [line for section in sections for line in [section[0], *transport, *section[1:]]]
+    return "\r\n".join(lines) + "\r\n"
 
 
 def _section(kind: str, mid: str, codecs: list[str], direction: str, *, ssrc: int | None = None) -> list[str]:

@@ -23,7 +23,7 @@ from tests.conftest import StartSystem, System
 from tests.processes import cpu_seconds, media_processes, resident_bytes
 
 from .peers import VIDEO_PAYLOAD, Certificate, run
-from .room import Member
+from .room import Member, sign_up
 
 ROUNDS = 3
 ROUND_S = 6.0
@@ -77,15 +77,16 @@ def test_cpu_per_forwarded_packet(alone: System, receivers: int) -> None:
         for watcher in watchers:
             watcher.subscribe(tracks=2)
         set_up_s = time.monotonic() - began
-        peers = [watcher.peer for watcher in watchers]
-        run(publisher.peer, streams, peers, 2.0)  # until every video has begun at a key frame
+        peers = [watcher.receiver for watcher in watchers]
+        senders = [(publisher.sender, streams)]
+        run(senders, peers, 2.0)  # until every video has begun at a key frame
         grown = resident_bytes(media) - idle
         for _ in range(ROUNDS):
             bare.append(bare_cost_us())
             for peer in peers:
                 peer.received, peer.latencies = 0, []
             before, own = cpu_seconds(media), time.process_time()
-            published = run(publisher.peer, streams, peers, ROUND_S)
+            published = run(senders, peers, ROUND_S)
             received = sum(peer.received for peer in peers)
             ours.append((cpu_seconds(media) - before) / received * 1e6)
             generator.append((time.process_time() - own) / ROUND_S)
@@ -112,13 +113,7 @@ def test_cpu_per_forwarded_packet(alone: System, receivers: int) -> None:
 def meeting(system: System, people: int) -> tuple[str, list[str]]:
     """A meeting with that many users: its room id, and a token of each."""
     with httpx.Client(base_url=f"{system.base_url}/api/v1", timeout=30) as api:
-        tokens = []
-        for _ in range(people):
-            name, password = f"bench-{secrets.token_hex(6)}", secrets.token_urlsafe(12)
-            body = {"username": name, "email": f"{name}@example.com", "password": password}
-            api.post("/auth/register", json=body).raise_for_status()
-            signed_in = api.post("/auth/login", json={"username": name, "password": password})
-            tokens.append(signed_in.raise_for_status().json()["access_token"])
+        tokens = [sign_up(api) for _ in range(people)]
         made = api.post(
             "/meetings",
             json={"title": "Bench", "start_time": "2026-01-01T00:00:00Z", "duration": 60, "max_participants": people},
