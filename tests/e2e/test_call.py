@@ -30,6 +30,13 @@ def test_two_people_meet(somebody: MakePerson) -> None:
     alice.reads("Hello from Bob")
     alice.screenshot(SCREENSHOTS / "two-with-chat.png")
 
+    bob.page.evaluate("globalThis.told = []")
+    bob.page.evaluate("meetCall.data.addEventListener('message', ({ detail }) => told.push(detail))")
+    alice.page.wait_for_function("() => meetCall.data.send('by data channel')")
+    bob.page.wait_for_function("() => told.length > 0")
+    said = bob.page.evaluate("told.map(({ data, userId }) => [data, meetCall.participants.get(userId).username])")
+    assert said == [["by data channel", alice.name]]
+
     bob.leave()
     expect(alice.tile(bob)).to_have_count(0, timeout=2000)
     expect(bob.page.get_by_role("heading", name="New meeting")).to_be_visible()

@@ -9,6 +9,7 @@
  * `measured` (`quality` of everybody is another), `ended` ({reason, message}).
  */
 
+import { Data } from './data.js';
 import { Encryption } from './e2ee/encryption.js';
 import { LEVELS_MS, Levels } from './levels.js';
 import { Publisher } from './publisher.js';
@@ -63,6 +64,8 @@ export class Call extends EventTarget {
   activeSpeaker = null;
   /** Whether media found no way to the server when it was last tried; it is tried again and again. */
   blocked = false;
+  /** What is told to everybody else now, beside sound and picture: see `Data`. */
+  data = new Data();
   /** Messages that may not have arrived: the connection was lost before they came back. `sendAgain` or `forget` one. */
   unsent = [];
 
@@ -161,6 +164,7 @@ export class Call extends EventTarget {
 
   /** Receive somebody's track for certain, also where there are more than the server gives unasked; false: no such track. */
   subscribe(userId, source) {
+    this.#views.again(keyOf(userId, source));
     return this.#ask('subscribe', userId, source);
   }
 
@@ -358,6 +362,7 @@ export class Call extends EventTarget {
       this.#changed();
     };
     this.#subscriber = new Subscriber({ ...shared, received, send: send('answer', 'subscribe') });
+    this.data.attach(this.#publisher.pc);
     this.#publisher.begin(this.#local);
     this.#timers = [
       setInterval(() => this.#listenForSpeakers(), LEVELS_MS),

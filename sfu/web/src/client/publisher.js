@@ -36,7 +36,7 @@ export class Publisher extends Connection {
   /** Publish what there is at the start, with one offer. */
   async begin(tracks) {
     for (const [source, track] of tracks) this.#add(source, track);
-    if (this.#senders.size) await this.offer();
+    await this.offer();
   }
 
   /** Publish a track as `source`; null pauses what was published. */

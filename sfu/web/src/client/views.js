@@ -35,6 +35,12 @@ export class Views {
     this.#settle(SETTLE_MS);
   }
 
+  /** What was told of `key` does not hold any more. */
+  again(key) {
+    this.#told.delete(this.#tracks.get(key));
+    this.#settle(SETTLE_MS);
+  }
+
   /** Whether `key` is of no use however it is looked at, since it cannot be decrypted. */
   hide(key, hidden) {
     if (hidden) this.#hidden.add(key);

@@ -35,6 +35,7 @@ export function Chat({ call, messages, onClose }) {
           Close
         </button>
       </header>
+      {call.encrypted && <p class="hint">What is written here is not encrypted end to end.</p>}
       <ol ref={list} tabIndex={0} aria-label="Conversation" aria-live="polite" aria-relevant="additions">
         {talk}
       </ol>
