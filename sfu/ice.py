@@ -3,7 +3,8 @@
 A lite agent has host candidates only, is always controlled, and never sends a check. So an address is *validated* by
 a binding request with a valid MESSAGE-INTEGRITY, which only somebody who was given our password by signaling can
 make; it is *selected* by the latest request with USE-CANDIDATE (section 7.3.1.5), or by being the first while there
-is none. The same requests are the peer's consent to receive (RFC 7675): Chromium sends one every 2.5 s at least.
+is none. The same requests are the peer's consent to receive (RFC 7675): Chromium sends one every 2.5 s at least. So
+is what it sends over SRTP, which takes keys that only it has: FFmpeg's WHIP muxer (8.0) checks once and never again.
 """
 
 import secrets
@@ -98,8 +99,13 @@ class IceLite:
         if self.selected == address:
             self.selected = None
 
+    def hear(self, now: float) -> None:
+        """Something authentic came that is no check: the peer is there, and agrees to be sent to."""
+        if self.selected is not None:
+            self._heard[self.selected] = self._last_heard = now
+
     def silent_for(self, now: float) -> float:
-        """Seconds since the last valid request from anywhere; infinite before there is any."""
+        """Seconds since the last sign of life from anywhere; infinite before there is any."""
         return now - self._last_heard
 
     def consent_expired(self, now: float) -> bool:

@@ -7,7 +7,7 @@ check has validated, datagrams of DTLS (`receive_dtls`) and SRTP (`receive_srtp`
 |---|---|---|
 | new | checks are answered; the first DTLS datagrams are kept until `start` says what to make of them | connecting |
 | connecting | `start` was called; DTLS runs as soon as an address is selected | connected, failed (30 s), closed |
-| connected | keys are there; packets go both ways | disconnected (30 s without a check), closed |
+| connected | keys are there; packets go both ways | disconnected (30 s without a check or a packet), closed |
 | disconnected | consent has lapsed (RFC 7675): nothing is sent | connected (a check), failed (30 s more), closed |
 | failed | the endpoint has forgotten it | closed |
 | closed | the end: by `close`, or by the peer's close_notify | |
@@ -101,6 +101,8 @@ class WebRtcTransport:
         self._flight_at: float | None = None
         self._rtt_ms: float | None = None
         self._handler_raised = False
+        self._received = 0
+        """Packets at the last tick."""
         self._data: DataUser | None = None
         host.listen(self, self._ice.ufrags)
 
@@ -270,11 +272,16 @@ class WebRtcTransport:
             elif self._dtls is not None:
                 self._dtls.tick()
                 self._after_dtls(now, repeats=True)
-        elif self._state == "connected" and self._ice.consent_expired(now):
-            self._pause()
-        elif self._state == "connected" and self._data is not None:
-            self._data.tick(now)
-            self.flush_data()
+        elif self._state == "connected":
+            received = self.counters.packets_received
+            if received != self._received:
+                self._received = received
+                self._ice.hear(now)
+            if self._ice.consent_expired(now):
+                self._pause()
+            elif self._data is not None:
+                self._data.tick(now)
+                self.flush_data()
         elif self._state == "disconnected" and self._ice.silent_for(now) >= FAIL_S:
             self._fail("no check from the peer")
 

@@ -292,6 +292,21 @@ def test_a_peer_that_stays_silent_fails(call: Call) -> None:
     assert call.host.left == 1
 
 
+def test_packets_keep_consent_alive_where_no_checks_come(call: Call) -> None:
+    browser = call.connect()
+    call.host.wire.take()
+    for index in range(4):
+        call.later(CONSENT_S / 2)
+        browser.send_rtp(9, index, struct.pack("!BBHLL", 0x80, 96, index, 2, 9), b"")
+        browser._outbox.flush()
+        for datagram, _ in call.host.wire.take():
+            call.transport.receive_srtp(datagram, call.host.time)
+    assert call.transport.state == "connected"
+    call.later(0.1)
+    call.later(CONSENT_S)
+    assert call.transport.state == "disconnected"
+
+
 def test_a_forged_check_does_not_keep_consent_alive(call: Call) -> None:
     call.connect()
     call.check()
@@ -394,3 +409,43 @@ def test_keys_are_not_shown(call: Call) -> None:
     assert call.transport._dtls is not None
     assert isinstance(call.transport._dtls.keys, SrtpKeys)
     assert repr(call.transport._dtls.keys) == "SrtpKeys(SRTP_AEAD_AES_128_GCM)"
+
+
+class Echo:
+    """Speaks inside of DTLS: says everything again, and something at each tick."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        self.says: list[bytes] = []
+
+    def receive(self, datagram: bytes, now: float) -> None:
+        self.heard.append(datagram)
+        self.says.append(b"echo of " + datagram)
+
+    def tick(self, now: float) -> None:
+        self.says.append(b"tick")
+
+    def outgoing(self, now: float) -> list[bytes]:
+        said, self.says = self.says, []
+        return said
+
+
+def test_who_speaks_inside_of_dtls_is_carried(call: Call) -> None:
+    call.connect()
+    assert call.dtls is not None
+    call.dtls.send(b"for nobody")
+    call.shake()
+    call.transport.flush_data()
+    echo = Echo()
+    call.transport.carry(echo)
+    call.dtls.send(b"hello")
+    call.shake()
+    call.shake()
+    assert (echo.heard, call.dtls.received) == ([b"hello"], [b"echo of hello"])
+    call.later(0.05)
+    call.shake()
+    assert call.dtls.received[1:] == [b"tick"]
+    call.later(CONSENT_S)  # no consent, no data
+    echo.says.append(b"to nobody")
+    call.transport.flush_data()
+    assert call.host.wire.take() == []
