@@ -12,7 +12,7 @@ from sfu.rtp.departures import Departures
 from sfu.rtp.extensions import HeaderWriter
 from sfu.rtp.layers import Layer, LayerId, View
 from sfu.rtp.matching import payload_types, rtx_types
-from sfu.rtp.measured import spatial_sizes
+from sfu.rtp.measured import spatial_sizes, stream_layers
 from sfu.rtp.munger import Munger
 from sfu.rtp.packet import PacketLayer, RtpPacket
 from sfu.rtp.parameters import RtpParameters, RtpTransport
@@ -126,21 +126,26 @@ class Consumer:
     @property
     def current(self) -> LayerId | None:
         """What is being sent; None while nothing is."""
-        stream, limit = self._stream, self._munger.rewrite.limit
+        stream, ladder = self._stream, self.producer.ladder
         if stream is None:
             return None
-        top = max(stream.meter.layers(), default=LayerId(0, 0))
-        ladder, spatial = self.producer.ladder, min(limit.spatial, top.spatial)
-        if self.producer.simulcast:
-            spatial = ladder.rungs.index(stream) if stream in ladder.rungs else 0
-        return LayerId(spatial, min(limit.temporal, top.temporal))
+        spatial = ladder.rungs.index(stream) if stream in ladder.rungs else 0
+        return self._named(stream, self._munger.rewrite.limit, spatial)
 
     @property
     def target(self) -> LayerId | None:
         """What is to be sent, as soon as there is a place to change to it; None for nothing."""
         if self._revision != self.producer.ladder.revision:
             self._reconsider()
-        return None if self._chosen is None else self._chosen.layer
+        chosen = self._chosen
+        return None if chosen is None else self._named(chosen.stream, chosen.limit, chosen.layer.spatial)
+
+    def _named(self, stream: RtpStream, limit: LayerId, rung: int) -> LayerId:
+        """The layer of the track that a limit inside a stream lets through, of those that are there."""
+        inside = stream_layers(stream, stream.last_arrival)
+        within = [layer for layer in inside if layer.spatial <= limit.spatial and layer.temporal <= limit.temporal]
+        best = max(within, default=LayerId(0, 0))
+        return LayerId(rung, best.temporal) if self.producer.simulcast else best
 
     def set_target(self, target: LayerId | None, now: float) -> None:
         """Send this layer, within what the view allows, or the best below it that is there; None: nothing.

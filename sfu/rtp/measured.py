@@ -1,5 +1,7 @@
 """The layers of a track as they are measured at one moment: what can be sent to a subscriber, and what that takes."""
 
+from collections.abc import Callable
+
 from sfu.rtp.bits import KeyFrame
 from sfu.rtp.ladder import Ladder
 from sfu.rtp.layers import Layer, LayerId
@@ -15,9 +17,26 @@ def measured_layers(ladder: Ladder, now: float, *, simulcast: bool) -> tuple[Lay
     """
     found: list[Layer] = []
     for rung, stream in enumerate(ladder.rungs):
-        if not stream.silent:
-            found += _simulcast_layers(rung, stream, now) if simulcast else _stream_layers(stream, now)
+        if stream.silent:
+            continue
+        layers = stream_layers(stream, now)
+        top = max((layer.spatial for layer in layers), default=0)
+        for layer, included in layers.items():
+            if not simulcast:
+                found.append(_layer(stream, layer, layer, included, now))
+            elif layer.spatial == top:
+                found.append(_layer(stream, LayerId(rung, layer.temporal), layer, included, now))
     return tuple(sorted(found, key=lambda layer: (layer.bitrate_bps, layer.id)))
+
+
+def stream_layers(stream: RtpStream, now: float) -> dict[LayerId, Callable[[Share], bool]]:
+    """The layers inside a stream, and what of it goes to who gets each."""
+    told = stream.reader.structured if stream.reader is not None else None
+    if told is not None:
+        layers = told.structure.layers
+        active = (target for target in range(told.structure.targets) if told.active >> target & 1)
+        return {layers[target]: _of_target(target) for target in active}
+    return {layer: _up_to(layer) for layer in stream.meter.layers(now)}
 
 
 def spatial_sizes(ladder: Ladder, *, simulcast: bool) -> tuple[KeyFrame, ...]:
@@ -28,33 +47,19 @@ def spatial_sizes(ladder: Ladder, *, simulcast: bool) -> tuple[KeyFrame, ...]:
     return reader.sizes if reader is not None else ()
 
 
-def _simulcast_layers(rung: int, stream: RtpStream, now: float) -> list[Layer]:
-    top = max((layer.spatial for layer in stream.meter.layers()), default=0)
-    return [
-        _layer(stream, LayerId(rung, layer.temporal), LayerId(top, layer.temporal), now)
-        for layer in sorted(stream.meter.layers())
-        if layer.spatial == top
-    ]
+def _of_target(target: int) -> Callable[[Share], bool]:
+    return lambda share: bool(share.targets >> target & 1)
 
 
-def _stream_layers(stream: RtpStream, now: float) -> list[Layer]:
-    return [_layer(stream, layer, layer, now) for layer in sorted(stream.meter.layers())]
+def _up_to(layer: LayerId) -> Callable[[Share], bool]:
+    return lambda share: share.spatial <= layer.spatial and share.temporal <= layer.temporal
 
 
-def _layer(stream: RtpStream, name: LayerId, inside: LayerId, now: float) -> Layer:
-    def included(share: Share) -> bool:
-        return share.spatial <= inside.spatial and share.temporal <= inside.temporal
-
-    def shown(share: Share) -> bool:
-        return share.spatial == inside.spatial and share.temporal <= inside.temporal
-
-    size = _size(stream, inside.spatial)
-    bitrate_bps = round(stream.meter.bitrate_bps(included, now))
-    return Layer(name, bitrate_bps, size.width, size.height, round(stream.meter.frame_rate(shown, now), 1))
-
-
-def _size(stream: RtpStream, spatial: int) -> KeyFrame:
+def _layer(
+    stream: RtpStream, name: LayerId, inside: LayerId, included: Callable[[Share], bool], now: float
+) -> Layer:
     sizes = stream.reader.sizes if stream.reader is not None else ()
-    if not sizes:
-        return KeyFrame()
-    return sizes[min(spatial, len(sizes) - 1)]
+    size = sizes[min(inside.spatial, len(sizes) - 1)] if sizes else KeyFrame()
+    bitrate_bps = round(stream.meter.bitrate_bps(included, now))
+    frame_rate = stream.meter.frame_rate(lambda share: share.spatial == inside.spatial and included(share), now)
+    return Layer(name, bitrate_bps, size.width, size.height, round(frame_rate, 1))

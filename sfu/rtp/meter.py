@@ -64,9 +64,10 @@ class LayerMeter:
         for tally in self._tallies.values():
             tally.sample(now)
 
-    def layers(self) -> frozenset[LayerId]:
-        """The layers that frames came of."""
-        return frozenset(LayerId(share.spatial, share.temporal) for share in self._tallies)
+    def layers(self, now: float) -> frozenset[LayerId]:
+        """The layers of which frames come; before any rate is known, of which any came."""
+        flowing = [share for share, tally in self._tallies.items() if tally.octet_rate.per_second(tally.octets, now)]
+        return frozenset(LayerId(share.spatial, share.temporal) for share in flowing or self._tallies)
 
     def bitrate_bps(self, includes: Callable[[Share], bool], now: float) -> float:
         """Of all that a subscriber gets for whom `includes` holds."""

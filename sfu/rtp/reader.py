@@ -48,11 +48,16 @@ class PayloadReader:
             self.sizes = (found,)
         return found
 
+    @property
+    def structured(self) -> Dependency | None:
+        """What tells the structure and the active decode targets of a stream whose layers are told by that."""
+        return None if self.codec == "vp8" else self._last
+
     def needs_key_frame(self, limit: LayerId, goal: LayerId) -> bool:
         """Whether to send what `goal` lets through, after what `limit` did, may take a key frame."""
-        if self._last is None:
+        if self.structured is None:
             return goal.spatial > limit.spatial and len(self.sizes) > limit.spatial + 1
-        structure, active = self._last.structure, self._last.active
+        structure, active = self.structured.structure, self.structured.active
         before, after = structure.target(limit, active), structure.target(goal, active)
         same = structure.layers[before].spatial == structure.layers[after].spatial
         return not same and not structure.nested(after, before)
