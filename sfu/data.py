@@ -13,7 +13,7 @@ dropped: it is for listening.
 
 Bounds: `sfu.sctp.channels` says how long and how many; a sender who says more than `RATE` is made to wait by SCTP's
 own flow control; for a receiver who reads too slowly, unreliable messages are dropped and a reliable channel, whose
-promise is broken, is closed; it comes back with the first message after everything that waited has left.
+promise is broken, is closed; it comes back with the first message after all that was on its way has arrived.
 """
 
 from collections.abc import Callable
@@ -97,7 +97,7 @@ class DataPort:
         """Send on what somebody else said; False where this peer does not get it."""
         if theirs in self._refused or not self.channels.connected:
             return False
-        if theirs in self._broken and self.channels.buffered:
+        if theirs in self._broken and not self.channels.idle:
             return False
         self._broken.discard(theirs)
         ours = self._carried.get(theirs)

@@ -68,6 +68,11 @@ class Association:
         """Bytes that wait to be sent."""
         return self._outbound.buffered if self._outbound else 0
 
+    @property
+    def idle(self) -> bool:
+        """Whether all that was sent has arrived."""
+        return self._outbound is None or self._outbound.idle
+
     def throttle(self, throttled: bool) -> None:
         """Take no messages for a while; the peer is told to wait."""
         if self._inbound is not None:

@@ -77,6 +77,11 @@ class DataChannels:
         return self._association.buffered
 
     @property
+    def idle(self) -> bool:
+        """Whether all that was sent has arrived."""
+        return self._association.idle
+
+    @property
     def reason(self) -> str:
         """Why the association has ended; empty as long as it has not."""
         return self._association.reason

@@ -147,6 +147,11 @@ class Outbound:
         return self._rto.value
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is on its way."""
+        return not self._queue and not self._flight
+
+    @property
     def lost(self) -> bool:
         """Whether the peer has not been heard for too long."""
         return self._timeouts > MAX_TIMEOUTS

@@ -167,12 +167,19 @@ def test_an_alert_that_nobody_signed_ends_nothing() -> None:
     assert server.state == "connected"
 
 
-def test_application_data_is_dropped() -> None:
+def test_data_goes_both_ways() -> None:
     server, client = pair()
+    server.send(b"too early")
     talk(server, client)
-    client._ssl.send(b"data channel")
+    client.send(b"up")
+    server.send(b"down")
+    server.send(b"and again")
     talk(server, client)
-    assert server.state == "connected"
+    assert (server.received, client.received) == ([b"up"], [b"down", b"and again"])
+    server.close()
+    server.send(b"too late")
+    talk(server, client)
+    assert len(client.received) == 2
 
 
 def test_noise_before_and_after_raises_nothing_and_a_connection_survives_it() -> None:

@@ -54,28 +54,34 @@ class Wire:
         self.now = 100.0
         self.carried = 0
         self.bytes = 0
+        self._there: list[bytes] = []
+        self._back: list[bytes] = []
 
     def run(self, seconds: float = 1.0, until: Callable[[], object] = lambda: False) -> None:
         """Let time pass in steps of 10 ms, until it is so or the time is over."""
-        steps = round(seconds / 0.01)
-        for step in range(steps):
+        for step in range(round(seconds / 0.01)):
             if step % 5 == 0:
                 self.near.tick(self.now)
                 self.far.tick(self.now)
-            there, back = self.near.outgoing(self.now), self.far.outgoing(self.now)
+            there = self._there + self.near.outgoing(self.now)
+            back = self._back + self.far.outgoing(self.now)
             self.now += 0.01
-            self._deliver(there, self.far)
-            self._deliver(back, self.near)
+            self._there = self._deliver(back, self.near)
+            self._back = self._deliver(there, self.far)
             if until():
                 return
 
-    def _deliver(self, packets: list[bytes], to: Association) -> None:
+    def _deliver(self, packets: list[bytes], to: Association) -> list[bytes]:
+        """What `to` has to say, asked after each packet as a transport does."""
+        said: list[bytes] = []
         for packet in packets:
             assert len(packet) <= wire.MAX_PACKET
             self.bytes += len(packet)
             number, self.carried = self.carried, self.carried + 1
             if not self.lose(number, packet):
                 to.receive(packet, self.now)
+                said += to.outgoing(self.now)
+        return said
 
 
 @pytest.fixture
