@@ -1,6 +1,10 @@
 """A subscriber of simulcast: which encoding it is sent, and that it sees one stream."""
 
+from itertools import cycle
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sfu.rtp.layers import LayerId, View
 from sfu.rtp.packet import RtpPacket
@@ -273,3 +277,98 @@ def test_statistics_are_of_what_is_sent():
     stats = call.consumer.stats(call.now)
     assert (stats.width, stats.height) == SIZES["h"]
     assert stats.frame_rate == pytest.approx(FPS, abs=1)
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("frames"), st.integers(1, 12)),
+    st.tuples(st.just("target"), st.tuples(st.integers(0, 2), st.integers(0, 2))),
+    st.tuples(st.just("pause"), st.none()),
+    st.tuples(st.just("silent"), st.sets(st.sampled_from("qhf"))),
+    st.tuples(st.just("nack"), st.integers(1, 30)),
+)
+ACCIDENTS = st.sampled_from(["none"] * 12 + ["lost", "late", "later", "twice"])
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(STEPS, max_size=25), st.lists(ACCIDENTS, min_size=1, max_size=60), st.booleans(), st.integers(0, 99))
+def test_whatever_happens_the_subscriber_sees_one_stream(steps, accidents, with_rtx, seed):
+    """Losses, disorder and duplicates on the way in; switches, pauses and silence; repetitions on the way out."""
+    call = Simulcast(with_rtx=with_rtx, seed=seed)
+    fate = cycle(accidents)
+    late: list[tuple[int, bytes]] = []  # how many packets later it comes
+    lost = 0
+    sent: list[RtpPacket] = []
+
+    def arrive(packet: bytes) -> None:
+        nonlocal late, lost
+        match next(fate):
+            case "lost":
+                lost += 1
+            case "late":
+                late.append((2, packet))
+            case "later":
+                late.append((25, packet))
+            case "twice":
+                call.deliver(packet)
+                call.deliver(packet)
+            case _:
+                call.deliver(packet)
+        for _, due in [each for each in late if each[0] == 0]:
+            call.deliver(due)
+        late = [(left - 1, packet) for left, packet in late if left]
+
+    for step, value in [("frames", 4), *steps, ("frames", 12)]:
+        match step:
+            case "target":
+                call.consumer.set_target(LayerId(*value), call.now)
+            case "pause":
+                call.consumer.set_target(None, call.now)
+            case "silent":
+                call.off = value
+            case "nack":
+                call.consumer.receive_nack([packet.sequence_number for packet in sent[-value:]], call.now)
+            case _:
+                for _ in range(value):
+                    for packets in call.frame().values():
+                        for packet in packets:
+                            arrive(packet)
+                    call.tick()
+        sent += call.subscriber.take()
+    for _, packet in late:
+        call.deliver(packet)
+    sent += call.subscriber.take()
+    if not sent:
+        return
+    call.subscriber.repeated.clear()
+    got = {packet.index for packet in sent}
+    missing = sorted(set(range(min(got), max(got))) - got)
+    call.consumer.receive_nack([index & 0xFFFF for index in missing], call.now + 1)
+    found = len(call.subscriber.repeated) + len(call.subscriber.take())
+    assert len(missing) - found <= lost, "nothing is missing but what never came"
+    check_order([packet for packet in sorted(sent, key=lambda packet: packet.index) if packet.payload])
+
+
+def check_order(packets: list[RtpPacket]) -> None:
+    """Frames follow each other in every number, and each encoding begins with a key frame."""
+    pictures: dict[int, int | None] = {}
+    encoding = 0
+    highest: tuple[int, int, int] | None = None
+    for packet in packets:
+        descriptor = Vp8Descriptor(packet.payload)
+        assert descriptor.picture_id is not None
+        assert descriptor.tl0_picture is not None
+        assert pictures.setdefault(packet.timestamp, descriptor.picture_id) == descriptor.picture_id
+        now = (packet.timestamp, descriptor.picture_id, descriptor.tl0_picture)
+        if highest is not None:
+            ahead = [
+                (one - other + half & 2 * half - 1) - half
+                for one, other, half in zip(now, highest, (1 << 31, 1 << 14, 1 << 7), strict=True)
+            ]
+            assert min(ahead) >= 0
+            assert (ahead[0] > 0) == (ahead[1] > 0)
+        highest = now
+        parts = (len(packet.payload) - descriptor.size) // 40
+        if parts != encoding:
+            assert vp8(packet.payload) is not None
+        encoding = parts
+    assert len(set(pictures.values())) == len(pictures)
