@@ -123,7 +123,8 @@ class RoomMedia:
         """Answer a user's offer; the first one of a name opens that connection, which sends.
 
         One with another certificate under the same name replaces the connection. Other names are other connections
-        of the same user, beside the page's.
+        of the same user, beside the page's. A page whose offer restarts ICE has moved to another network, so the
+        connection on which it receives is offered an ICE restart, too.
 
         Raises:
             SdpError: the offer cannot be used; nothing was changed.
@@ -135,6 +136,7 @@ class RoomMedia:
             peer = before
         else:
             peer = PublishPeer(user_id, self._router, self._create_transport, self._clock, self._data)
+        ufrag = peer.remote_ufrag
         try:
             answer, changes = peer.negotiate(offer, sources, now)
         except SdpError:
@@ -145,6 +147,9 @@ class RoomMedia:
         self._users[user_id] = user
         user.publishers[connection] = peer
         self._tracks_changed(user, Changes((*replaced, *changes.ended), changes.begun))
+        if connection == SIGNALED and ufrag not in (None, peer.remote_ufrag) and user.subscribe:
+            user.subscribe.offer_ice_restart()
+            self._offer(user_id)
         return answer
 
     def unpublish(self, user_id: str, connection: str, now: float) -> None:

@@ -119,6 +119,11 @@ class Peer:
         """The round trip to this peer that was seen in its handshake."""
         return self._transport.rtt_ms
 
+    @property
+    def remote_ice(self) -> tuple[str, str] | None:
+        """The client's user fragment and password, once they are known."""
+        return (self._remote.ice_ufrag, self._remote.ice_pwd) if self._remote else None
+
     def refresh_activity(self) -> None:
         """Note that something was heard since the last call. Called about every second, so packets cost no clock."""
         if self._heard:
@@ -306,6 +311,7 @@ class SubscribePeer(Peer):
         self._sections: tuple[OfferedSection, ...] = ()
         """As last offered."""
         self._unanswered = False
+        self._restarting = False
         self._consumers: dict[str, Consumer] = {}
         """By track."""
         self._refused: set[str] = set()
@@ -335,6 +341,13 @@ class SubscribePeer(Peer):
             if section.track
         ]
 
+    def offer_ice_restart(self) -> None:
+        """Let the next offer restart ICE, and be made even if nothing else changes: the client is on another network.
+
+        Media flows over the former path, if that still leads anywhere, until the client has tried the new ones.
+        """
+        self._restarting = bool(self._sections)
+
     def offer(self, tracks: Iterable[TrackInfo]) -> str | None:
         """The next offer, so that these can be received; None where nothing changes or an answer is awaited."""
         available = {track.track_id: track for track in tracks}
@@ -344,8 +357,11 @@ class SubscribePeer(Peer):
         if self._unanswered:
             return None
         sections = self._plan(available)
-        if sections == self._sections:
+        if sections == self._sections and not self._restarting:
             return None
+        if self._restarting:
+            self._restarting = False
+            self._transport.restart_ice()
         self._sections = sections
         self._unanswered = True
         return subscribe_offer(sections, self._transport.parameters, self._next_origin())
