@@ -136,7 +136,7 @@ class RoomMedia:
             peer = before
         else:
             peer = PublishPeer(user_id, self._router, self._create_transport, self._clock, self._data)
-        ufrag = peer.remote_ufrag
+        ice = peer.remote_ice
         try:
             answer, changes = peer.negotiate(offer, sources, now)
         except SdpError:
@@ -147,7 +147,7 @@ class RoomMedia:
         self._users[user_id] = user
         user.publishers[connection] = peer
         self._tracks_changed(user, Changes((*replaced, *changes.ended), changes.begun))
-        if connection == SIGNALED and ufrag not in (None, peer.remote_ufrag) and user.subscribe:
+        if connection == SIGNALED and ice not in (None, peer.remote_ice) and user.subscribe:
             user.subscribe.offer_ice_restart()
             self._offer(user_id)
         return answer
