@@ -8,7 +8,7 @@ SERVERS = .venvs/ministack/ready .venvs/servers/ready
 up: .venv/ready $(SERVERS)
 	@exec $(RUN) localstack/up.py
 
-test: check $(SERVERS) .venvs/sam/ready
+test: check $(SERVERS) .venvs/sam/ready .venvs/npm/ready
 	@localstack/debian-packages.sh chromium firefox-esr jq curl ip=iproute2
 	$(RUN) -m pytest
 
@@ -31,6 +31,9 @@ setup: .venv/ready-dev $(SERVERS) .venvs/sam/ready
 
 .venv/ready-dev: requirements-dev.lock .venv/ready
 	@$(INSTALL) .venv requirements-dev.lock && touch $@
+
+.venvs/npm/ready: tests/npm-lock.json localstack/npm_packages.py .venv/ready
+	@$(RUN) localstack/npm_packages.py $< .venvs/npm && touch $@
 
 .venvs/%/ready: localstack/requirements-%.txt localstack/install.py
 	@$(INSTALL) .venvs/$* $< && touch $@
