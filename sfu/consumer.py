@@ -16,6 +16,7 @@ from sfu.rtp.measured import spatial_sizes, stream_layers
 from sfu.rtp.munger import Munger
 from sfu.rtp.packet import PacketLayer, RtpPacket
 from sfu.rtp.parameters import RtpParameters, RtpTransport
+from sfu.rtp.repetitions import Repetitions
 from sfu.rtp.rewrite import Numbering, Rewrite
 from sfu.rtp.seq import unwrap
 from sfu.rtp.stats import ConsumerStats, Rate, round_trip_s
@@ -23,13 +24,6 @@ from sfu.rtp.stream import RtpStream
 from sfu.rtp.timeline import Timeline
 
 REPORT_INTERVAL_S = 1.0
-RESEND_BURST = 250
-"""Repetitions that may be sent at once; then one for every two packets forwarded, whatever the subscriber claims."""
-RESEND_SHARE = 0.5
-LOOK_COST = 0.1
-"""What a number costs of this that can't be repeated: a NACK names four thousand in one datagram."""
-RESEND_MIN_INTERVAL_S = 0.01
-"""The same packet is not repeated sooner, nor within half a round trip: its first repetition is still on the way."""
 _REPORTS_REMEMBERED = 8
 PROBE_PACKETS = 64
 """Of the newest packets, those that a probe may repeat: more than one holds."""
@@ -95,9 +89,7 @@ class Consumer:
         self.speaking = False
         """Whether this is the track of who speaks, which goes before the others; set by who knows."""
         self._cname = parameters.cname or producer.track.peer_id
-        self._credit = float(RESEND_BURST)
-        self._credited = 0
-        self._resent_at: dict[int, float] = {}
+        self._repetitions = Repetitions()
         self._reports_sent: deque[tuple[int, float]] = deque(maxlen=_REPORTS_REMEMBERED)
         self._remote: rtcp.ReportBlock | None = None
         self._rtt_s: float | None = None
@@ -237,6 +229,7 @@ class Consumer:
         marker_type = rewrite.marker_type(packet, marker_type)
         header = self._write(packet, marker_type, out & 0xFFFF, timestamp, None, rewrite.dependency(packet))
         self._send(self.ssrc, out, header, payload)
+        self._repetitions.came_late(out, packet.arrival)
         self.packets += 1
         self.octets += len(payload)
 
@@ -350,24 +343,20 @@ class Consumer:
 
     def receive_nack(self, sequence_numbers: Iterable[int], now: float) -> None:
         """Send again what the subscriber misses: over RTX where it knows that, otherwise the very same bytes."""
-        self._earn_credit()
-        pause = max(RESEND_MIN_INTERVAL_S, (self._rtt_s or 0.0) / 2)
-        highest = self._munger.highest_out
+        repetitions, highest = self._repetitions, self._munger.highest_out
+        repetitions.earn(self.packets)
         for number in sequence_numbers:
             index = unwrap(number, highest)
-            if now - self._resent_at.get(index, float("-inf")) < pause:
+            if repetitions.on_its_way(index, now, self._rtt_s):
                 continue
-            if self._credit < 1:
+            if not repetitions.affordable:
                 self.resends_refused += 1
                 break
             if self._resend(index, now):
-                self._credit -= 1
                 self.resent += 1
-                self._resent_at[index] = now
+                repetitions.repeated(index, now)
             else:
-                self._credit -= LOOK_COST
-        if len(self._resent_at) > 2 * RESEND_BURST:
-            self._resent_at = {index: at for index, at in self._resent_at.items() if now - at < pause}
+                repetitions.in_vain()
 
     def receive_report(self, block: rtcp.ReportBlock, now: float) -> None:
         """A report block about our SSRC."""
@@ -375,11 +364,6 @@ class Consumer:
         for last_sr, sent in self._reports_sent:
             if last_sr == block.last_sr:
                 self._rtt_s = round_trip_s(block, sent, now)
-
-    def _earn_credit(self) -> None:
-        earned = (self.packets - self._credited) * RESEND_SHARE
-        self._credit = min(float(RESEND_BURST), self._credit + earned)
-        self._credited = self.packets
 
     def probe(self, size: int, now: float) -> int:
         """Send about `size` bytes that the subscriber does not need, over RTX; how many it really was.

@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfu.consumer import LOOK_COST, RESEND_BURST, Consumer
+from sfu.consumer import Consumer
 from sfu.router import Router
 from sfu.rtp import rtcp
 from sfu.rtp.matching import IncompatibleCodecs
 from sfu.rtp.packet import RtpPacket, header, parse
 from sfu.rtp.parameters import (
+from sfu.rtp.repetitions import BURST, LOOK_COST
     ABS_SEND_TIME_URI,
     MID_URI,
     Encoding,
@@ -299,7 +300,7 @@ def test_a_subscriber_that_claims_to_miss_everything_gets_a_bounded_answer():
     everything = [packet.sequence_number for packet in sent]
     for i in range(100):
         call.say(rtcp.nack(9, OUT, everything), now=2.0 + i)
-    assert len(call.subscriber.take()) == RESEND_BURST
+    assert len(call.subscriber.take()) == BURST
     assert call.consumer.resends_refused > 0
     for number in range(1001, 1101):
         call.send(number)
@@ -317,7 +318,7 @@ def test_a_storm_of_numbers_that_were_never_sent_is_not_looked_up_for_ever(monke
     storm = rtcp.nack(9, OUT, [(first.sequence_number + n) & 0xFFFF for n in range(1000, 5000)])
     for _ in range(10):
         call.say(storm)
-    assert len(looks) <= RESEND_BURST / LOOK_COST
+    assert len(looks) <= BURST / LOOK_COST
 
 
 def test_key_frame_requests_go_to_the_publisher():
