@@ -10,7 +10,6 @@ from sfu.rtp import rtcp
 from sfu.rtp.matching import IncompatibleCodecs
 from sfu.rtp.packet import RtpPacket, header, parse
 from sfu.rtp.parameters import (
-from sfu.rtp.repetitions import BURST, LOOK_COST
     ABS_SEND_TIME_URI,
     MID_URI,
     Encoding,
@@ -19,6 +18,7 @@ from sfu.rtp.repetitions import BURST, LOOK_COST
     RtpParameters,
     TrackInfo,
 )
+from sfu.rtp.repetitions import BURST, LOOK_COST
 
 VP8 = RtpCodec("video/VP8", 96, 90000, feedback=("nack", "nack pli"))
 OPUS = RtpCodec("audio/opus", 111, 48000, 2)
