@@ -26,7 +26,7 @@ from sfu.rtp.parameters import (
     TrackInfo,
     TransportParameters,
 )
-from sfu.transport import PacketHandler, StateHandler, TransportState
+from sfu.transport import DataUser, PacketHandler, StateHandler, TransportState
 
 NOW = 1000.0
 SDPS = Path(__file__).parents[1] / "data" / "sdp"
@@ -61,6 +61,12 @@ class Wire:
 
     def restart_ice(self) -> TransportParameters:
         return self.parameters
+
+    def carry(self, data: DataUser) -> None:
+        """Nobody is there."""
+
+    def flush_data(self) -> None:
+        """Nobody is there."""
 
     def close(self) -> None:
         """Nobody is there."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from aioice import stun as aioice_stun
 
 from sfu.dtls import Dtls
+from sfu.dtls_guard import Role
 from sfu.rtp import rtcp, twcc
 from sfu.rtp.packet import header, write_elements
 
@@ -105,14 +106,29 @@ def feedback() -> Iterator[bytes]:
         yield twcc.write(twcc.TransportFeedback(1, 2, 65530, 45, 7, came))[4:]
 
 
+COOKIE = bytes(16)
+
+
+def expecting(role: Role) -> Dtls:
+    """One end of a handshake; a server's cookie is always the same."""
+    end = Dtls(role, [("sha-256", "00")])
+    end._guard.cookie = COOKIE
+    end._ssl.set_app_data(COOKIE)
+    return end
+
+
 def dtls() -> Iterator[bytes]:
-    """A client's first flight, and a server's, whole and cut."""
-    client, server = Dtls("client", [("sha-256", "00")]), Dtls("server", [("sha-256", "00")])
-    [hello] = client.outgoing()
-    server.receive(hello)
-    for role, flight in ((0, hello), (1, b"".join(server.outgoing()))):
-        yield bytes((0xFE | role,)) + flight
-        yield bytes((0x20 | role,)) + flight
+    """What each end says in a handshake, in datagrams and in shorter ones; see `targets._dtls` for the first byte."""
+    client, server = expecting("client"), expecting("server")
+    said = {client: b"", server: b""}
+    for _ in range(3):
+        for source, target in ((client, server), (server, client)):
+            for datagram in source.outgoing():
+                said[source] += datagram
+                target.receive(datagram)
+    for role, flights in ((0, said[client]), (1, said[server])):
+        yield bytes((0xFE | role,)) + flights
+        yield bytes((0x20 | role,)) + flights
     yield b"\xfe" + bytes.fromhex("15 fefd 0000 000000000000 0002 0228")
 
 

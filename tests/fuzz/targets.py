@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sfu import stun
-from sfu.dtls import Dtls
 from sfu.rtp import rtcp
 from sfu.rtp.av1 import av1
 from sfu.rtp.codecs import red_primary
@@ -25,6 +24,7 @@ from sfu.rtp.vp9 import Vp9Descriptor, vp9
 from sfu.signaling import frames, messages
 from tests.fuzz import samples
 from tests.fuzz.calls import NOW, call, publish, subscribe
+from tests.fuzz.data import talk, talks
 
 DATAGRAM = 1500
 SDP = 16 * 1024
@@ -107,7 +107,7 @@ def _dtls(data: bytes) -> None:
     """The first byte says who we are and how the rest is cut into datagrams."""
     if not data:
         return
-    ours = Dtls("client" if data[0] & 1 else "server", [("sha-256", "00")])
+    ours = samples.expecting("client" if data[0] & 1 else "server")
     ours.outgoing()
     size = 16 + 8 * (data[0] >> 1)
     for at in range(1, len(data), size):
@@ -149,7 +149,8 @@ TARGETS: dict[str, Target] = {
     "av1": Target(_reads(av1), samples.av1, longest=256),
     "h264": Target(_reads(h264), samples.h264, longest=256),
     "red": Target(_reads(red_primary), samples.red),
-    "dtls": Target(_dtls, samples.dtls, inputs=100_000),
+    "dtls": Target(_dtls, samples.dtls, longest=4096, inputs=100_000),
+    "sctp": Target(talk, talks, inputs=100_000),
     "call": Target(call, samples.calls, longest=4096, inputs=100_000),
     "sdp-offer": Target(_text(publish), _sdps("*publish*.sdp"), SDP, 250_000, "sdp.dict"),
     "sdp-answer": Target(_text(subscribe), _sdps("*answer*.sdp"), SDP, 250_000, "sdp.dict"),

@@ -13,7 +13,7 @@ from sfu.media import MediaEvent, RoomMedia, SubscribeOffer, TrackPublished, Tra
 from sfu.ortc import SdpError
 from sfu.router import Router
 from sfu.rtp.parameters import RemoteTransport, TransportParameters
-from sfu.transport import PacketHandler, StateHandler, TransportState
+from sfu.transport import DataUser, PacketHandler, StateHandler, TransportState
 
 DATA = Path(__file__).parents[2] / "data" / "sdp"
 NOON = datetime(2025, 10, 5, 12, tzinfo=UTC)
@@ -31,6 +31,8 @@ class ListeningTransport:
     state: TransportState = "new"
     rtt_ms: float | None = None
     sent: list[int] = field(default_factory=list)
+    restarts: int = 0
+    data: DataUser | None = None
 
     @property
     def parameters(self) -> TransportParameters:
@@ -44,7 +46,14 @@ class ListeningTransport:
         self.move("connecting")
 
     def restart_ice(self) -> TransportParameters:
+        self.restarts += 1
         return self.parameters
+
+    def carry(self, data: DataUser) -> None:
+        self.data = data
+
+    def flush_data(self) -> None:
+        pass
 
     def send_rtp(self, ssrc: int, index: int, header: bytes, payload: bytes) -> None:
         self.sent.append(ssrc)
@@ -366,3 +375,25 @@ def test_nothing_is_left_after_the_end(call: Call, end: Ending) -> None:
     assert {transport.state for transport in call.transports} == {"closed"}
     assert call.router.producers == {}
     assert call.media.report(2.0).peers == []
+
+
+def test_a_page_that_restarts_ice_is_offered_a_restart_of_what_it_receives(call: Call) -> None:
+    call.media.subscribe("alice", 0.0)
+    call.publish("alice")
+    call.publish("bob")
+    call.settle()
+    receiving, sending, _ = call.transports
+    call.publish("alice", "publish-screen", {"2": "screen-audio", "3": "screen"})  # more, in the same session
+    call.media.tick(10.0)
+    assert (sending.restarts, receiving.restarts, call.take(SubscribeOffer)) == (0, 0, [])
+    for now in (20.0, 30.0):  # the same offer again restarts nothing again
+        call.publish("alice", "publish-ice-restart", {"2": "screen-audio", "3": "screen"})
+        call.media.tick(now)
+        call.settle()
+        assert (sending.restarts, receiving.restarts) == (1, 1)
+
+
+def test_data_channels_are_carried_by_the_connection_that_sends(call: Call) -> None:
+    call.publish("alice")
+    call.publish("bob", "sendrecv-data")
+    assert [transport.data is not None for transport in call.transports] == [False, True]
