@@ -7,35 +7,36 @@ it would cost a task a peer for a transport whose media pass it by.
 
 Theory of operation: `receive` and `tick` put datagrams and time in, `outgoing` takes the datagrams out that are to be
 sent, and `state` says how far it is. Retransmission timers are OpenSSL's (1 s, doubling: RFC 6347 section 4.2.4.1);
-they run on the system's clock, and `tick` only gives them the chance.
+they run on the system's clock, and `tick` only gives them the chance. Until there are keys, what comes in passes by
+`sfu.dtls_guard`.
 """
 
 from collections.abc import Iterable, Iterator
 from functools import cache
+from hmac import compare_digest
 from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
 from sfu.aiortc_parts import certificate_digest, generate_certificate
+from sfu.dtls_guard import Guard, Role, first_hello
 from sfu.plane.base import Profile, SrtpKeys
 
-Role = Literal["server", "client"]
 DtlsState = Literal["handshaking", "connected", "failed", "closed"]
 
 MTU = 1200
 """UDP payload of a handshake datagram: what every path takes (RFC 9000 section 14 rests on the same number)."""
 RECORD_HEADER = 13
-ALERT = 21
 CIPHERS = b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA"
 """RFC 8827 section 6.5 asks for the first; the others are aiortc's."""
 DTLS1_2 = 0xFEFD
 """The wire's number. OpenSSL 4 speaks 1.3, too, which no browser offers by default and whose records differ."""
+COOKIE_EXCHANGE = 1 << 13
+"""SSL_OP_COOKIE_EXCHANGE of OpenSSL's ssl.h; pyOpenSSL has it as a number or None."""
 SALT_SIZE: dict[Profile, int] = {"SRTP_AEAD_AES_128_GCM": 12, "SRTP_AES128_CM_SHA1_80": 14}
 """Bytes, in order of preference (RFC 7714 section 12, RFC 5764 section 4.1.2); the keys have 16 in both."""
 KEY_SIZE = 16
-MAX_HANDSHAKE_DATAGRAMS = 256
-"""What a peer may make us work before it has keys; a handshake takes 4, and each repetition 2 more."""
 HASHES = ("sha-512", "sha-384", "sha-256")
 """RFC 8122 section 5, strongest first."""
 
@@ -51,7 +52,9 @@ class Identity:
         context = SSL.Context(SSL.DTLS_METHOD)
         context.set_min_proto_version(DTLS1_2)
         context.set_max_proto_version(DTLS1_2)
-        context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_QUERY_MTU)
+        context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_QUERY_MTU | COOKIE_EXCHANGE)
+        context.set_cookie_generate_callback(lambda ssl: ssl.get_app_data())
+        context.set_cookie_verify_callback(lambda ssl, cookie: compare_digest(cookie, ssl.get_app_data()))
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         # Any certificate passes here; its fingerprint is what counts, and is compared after the handshake.
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
@@ -77,7 +80,8 @@ class Dtls:
         self._fingerprints = tuple(fingerprints)
         self._ssl = SSL.Connection((who or identity()).context, None)
         self._ssl.set_ciphertext_mtu(MTU)
-        self._taken = 0
+        self._guard = Guard(role)
+        self._ssl.set_app_data(self._guard.cookie)
         self.received: list[bytes] = []
         """What the peer has sent inside, one item a record; whoever takes it clears it."""
         self.state: DtlsState = "handshaking"
@@ -87,6 +91,9 @@ class Dtls:
         """There once `state` is `connected`."""
         if role == "server":
             self._ssl.set_accept_state()
+            self._ssl.bio_write(first_hello())
+            self._handshake()
+            self._drain()  # its HelloVerifyRequest is nobody's: the guard asks for the cookie
         else:
             self._ssl.set_connect_state()
             self._handshake()
@@ -95,14 +102,10 @@ class Dtls:
         """Take one datagram from the peer."""
         if self.state not in ("handshaking", "connected"):
             return
-        records = b"".join(record for record in _records(datagram) if not _is_unsigned_alert(record))
+        passes = self._guard.passes if self.state == "handshaking" else _is_signed
+        records = b"".join(record for record in _records(datagram) if passes(record))
         if not records:
             return
-        if self.state == "handshaking":
-            self._taken += 1
-            if self._taken > MAX_HANDSHAKE_DATAGRAMS:
-                self._fail("the peer sent too many handshake datagrams")
-                return
         self._ssl.bio_write(records)
         if self.state == "handshaking":
             self._handshake()
@@ -119,14 +122,8 @@ class Dtls:
 
     def outgoing(self) -> list[bytes]:
         """The datagrams to send now. OpenSSL's memory is a stream of records: they are packed up to the MTU again."""
-        flight = b""
-        try:
-            while True:
-                flight += self._ssl.bio_read(1 << 16)
-        except SSL.Error:  # WantReadError: there is no more
-            pass
-        datagrams: list[bytes] = []
-        for record in _records(flight):
+        datagrams, self._guard.replies = self._guard.replies, []
+        for record in _records(self._drain()):
             if datagrams and len(datagrams[-1]) + len(record) <= MTU:
                 datagrams[-1] += record
             else:
@@ -150,6 +147,15 @@ class Dtls:
                 self.reason = str(error)
         self.state = "closed"
         self.keys = None
+
+    def _drain(self) -> bytes:
+        """What OpenSSL has written."""
+        written = b""
+        try:
+            while True:
+                written += self._ssl.bio_read(1 << 16)
+        except SSL.Error:  # WantReadError: there is no more
+            return written
 
     def _handshake(self) -> None:
         try:
@@ -225,9 +231,6 @@ def _records(datagram: bytes) -> Iterator[bytes]:
         position = end
 
 
-def _is_unsigned_alert(record: bytes) -> bool:
-    """An alert in epoch 0 is not authenticated: anyone could end a handshake with its 15 bytes.
-
-    A peer that means it will not finish the handshake either, and the deadline ends that.
-    """
-    return record[0] == ALERT and record[3:5] == b"\0\0"
+def _is_signed(record: bytes) -> bool:
+    """Whether the record claims to be of a later epoch than 0, and so to be authenticated."""
+    return record[3:5] != b"\0\0"

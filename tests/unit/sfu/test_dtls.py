@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, crypto
 
 from sfu.aiortc_parts import generate_certificate
-from sfu.dtls import HASHES, MAX_HANDSHAKE_DATAGRAMS, MTU, Dtls, Identity, identity
+from sfu.dtls import HASHES, MTU, Dtls, Identity, identity
 
 OTHER = Identity()
 """The peer's; `identity()` is ours."""
@@ -210,18 +210,84 @@ def test_mutations_of_a_first_flight_raise_nothing() -> None:
     assert states <= {"handshaking", "failed"}
 
 
-def test_what_a_peer_may_ask_before_it_has_keys_is_bounded() -> None:
+def greeted() -> tuple[Dtls, Dtls]:
+    """The same pair, after the client has repeated the server's cookie."""
     server, client = pair()
-    hello = client.outgoing()[0]
-    for _ in range(MAX_HANDSHAKE_DATAGRAMS + 1):
-        server.receive(hello)
-    assert server.state == "failed"
+    for _ in range(2):
+        for datagram in client.outgoing():
+            server.receive(datagram)
+        if server._guard.replies:
+            for datagram in server.outgoing():
+                client.receive(datagram)
+    assert server._guard.greeted
+    return server, client
+
+
+def test_hellos_that_others_forged_end_nothing() -> None:
+    """Before the real one, between its two, and after: each is asked for the cookie that only the real peer sees."""
+    server, client = pair()
+
+    def forge() -> None:
+        for _ in range(50):
+            for datagram in Dtls("client", [], OTHER).outgoing():
+                server.receive(datagram)
+                again = bytearray(datagram)
+                again[17:19] = b"\0\1"  # message_seq, as in the second hello
+                server.receive(bytes(again))
+
+    forge()
+    first = client.outgoing()
+    for _ in range(2):
+        forge()
+        for datagram in first:
+            server.receive(datagram)
+        forge()
+        for datagram in server.outgoing():
+            client.receive(datagram)
+        first = client.outgoing()
+    assert server._guard.greeted
+    forge()
+    for datagram in first:
+        server.receive(datagram)
+    talk(server, client)
+    assert (server.state, client.state) == ("connected", "connected")
+
+
+def test_a_hello_in_pieces_is_understood() -> None:
+    """As Chromium's, which is longer than a datagram."""
+    server, client = pair()
+    client._ssl.set_ciphertext_mtu(256)
+    talk(server, client)
+    assert (server.state, client.state) == ("connected", "connected")
+
+
+@pytest.mark.parametrize("length", [0, 11, 12, 30])
+def test_records_that_no_peer_sends_end_no_handshake(length: int) -> None:
+    server, client = pair()
+    rng = random.Random(length)
+
+    def disturb() -> None:
+        for kind in (20, 21, 22, 23, 24, 99):
+            for epoch in (0, 1, 2):
+                body = rng.randbytes(length)
+                head = bytes((kind, 0xFE, 0xFD, 0, epoch)) + rng.randbytes(6)
+                for end in (server, client):
+                    end.receive(head + length.to_bytes(2, "big") + body)
+
+    for _ in range(6):
+        disturb()
+        for datagram in client.outgoing():
+            disturb()
+            server.receive(datagram)
+        disturb()
+        for datagram in server.outgoing():
+            client.receive(datagram)
+    assert (server.state, client.state) == ("connected", "connected")
 
 
 def test_a_lost_last_flight_is_repeated_when_the_peer_repeats_its_own() -> None:
     """The one wait of these tests: OpenSSL's timer (1 s) runs on the system's clock."""
-    server, client = pair()
-    server.receive(client.outgoing()[0])
+    server, client = greeted()
     for datagram in server.outgoing():
         client.receive(datagram)
     for datagram in client.outgoing():
