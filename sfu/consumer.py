@@ -102,6 +102,11 @@ class Consumer:
         return (self.ssrc,) if self.rtx_ssrc is None else (self.ssrc, self.rtx_ssrc)
 
     @property
+    def screen(self) -> bool:
+        """Whether it shows a screen."""
+        return self.producer.track.source == "screen"
+
+    @property
     def waiting(self) -> bool:
         """Whether nothing is forwarded until the next key frame (or, of audio, the next packet)."""
         return self._stream is None

@@ -15,11 +15,12 @@ from random import Random, SystemRandom
 from types import MappingProxyType
 
 from sfu.consumer import REPORT_INTERVAL_S, Consumer
+from sfu.downlink import Downlink, DownlinkStats
 from sfu.producer import Forward, Producer
 from sfu.rtp import rtcp
-from sfu.rtp.departures import Departures
 from sfu.rtp.packet import PacketError, RtpPacket, parse
 from sfu.rtp.parameters import MID_URI, TRANSPORT_CC_URI, RtpParameters, RtpTransport, TrackInfo
+from sfu.rtp.twcc import TransportFeedback
 from sfu.switch import Switch
 from sfu.uplink import Uplink
 
@@ -32,13 +33,13 @@ REPORTER_SSRC = 1
 class _Peer:
     """What comes and goes over one transport."""
 
-    __slots__ = ("by_ssrc", "consumers", "departures", "producers", "uplink")
+    __slots__ = ("by_ssrc", "consumers", "downlink", "producers", "uplink")
 
     def __init__(self) -> None:
         self.by_ssrc: dict[int, Producer] = {}
         self.producers: list[Producer] = []
         self.consumers: dict[int, Consumer] = {}  # by SSRC, that of RTX too
-        self.departures = Departures()  # what its consumers send
+        self.downlink: Downlink | None = None  # from the first consumer on
         self.uplink: Uplink | None = None  # where its packets have transport-wide numbers
 
 
@@ -70,6 +71,11 @@ class Router:
     def consumers(self, track_id: str) -> tuple[Consumer, ...]:
         """Who gets a track; nobody for one that is unknown."""
         return tuple(self._consumers.get(track_id, ()))
+
+    def downlink(self, peer_id: str) -> DownlinkStats | None:
+        """What is known of the path to a subscribing peer; None for one that never subscribed."""
+        peer = self._peers.get(peer_id)
+        return peer.downlink.stats() if peer is not None and peer.downlink is not None else None
 
     # --- setting up
 
@@ -124,12 +130,18 @@ class Router:
         """
         producer = self._producers[track_id]
         peer = self._peers.get(peer_id) or _Peer()
+        downlink = peer.downlink or Downlink(transport)
         consumer = Consumer(
-            producer, peer_id, parameters, transport, rng=self._rng, now=now, departures=peer.departures
+            producer, peer_id, parameters, transport, rng=self._rng, now=now, departures=downlink.departures
         )
         if any(ssrc in peer.consumers for ssrc in consumer.ssrcs):
             raise ValueError("this SSRC is in use")
         self._peers[peer_id] = peer
+        peer.downlink = downlink
+        if parameters.kind == "video":
+            downlink.add_video(consumer)
+        else:
+            downlink.add_audio(consumer)
         for ssrc in consumer.ssrcs:
             peer.consumers[ssrc] = consumer
         self._consumers[track_id].append(consumer)
@@ -193,6 +205,8 @@ class Router:
         for ssrc in consumer.ssrcs:
             if peer.consumers.get(ssrc) is consumer:
                 del peer.consumers[ssrc]
+        if peer.downlink is not None:
+            peer.downlink.remove(consumer)
         consumer.close()
         self._forget_if_idle(consumer.peer_id)
 
@@ -216,6 +230,7 @@ class Router:
                 self._connect(switch.producer)
                 if connected:
                     switch.producer.want_key_frame()
+        self._forget_if_idle(peer_id)
 
     def mute(self, track_id: str, muted: bool) -> None:
         """Stop forwarding a track, or go on, in which case video starts with a key frame. KeyError if unknown."""
@@ -302,6 +317,8 @@ class Router:
         for peer in self._peers.values():
             if peer.uplink is not None:
                 peer.uplink.tick(now)
+            if peer.downlink is not None:
+                peer.downlink.tick(now)
         reports = self._reports
         while reports and reports[0][0] <= now:
             consumer = heappop(reports)[2]
@@ -323,6 +340,14 @@ class Router:
                     consumer = peer.consumers.get(block.ssrc)
                     if consumer is not None and block.ssrc == consumer.ssrc:
                         consumer.receive_report(block, now)
+                        if peer.downlink is not None:
+                            peer.downlink.hear_report(block, now)
+            case TransportFeedback():
+                if peer.downlink is not None:
+                    peer.downlink.hear(packet, now)
+            case rtcp.Remb():
+                if peer.downlink is not None:
+                    peer.downlink.hear_remb(packet.bitrate_bps)
             case rtcp.Nack():
                 consumer = peer.consumers.get(packet.media_ssrc)
                 if consumer is not None and packet.media_ssrc == consumer.ssrc:
@@ -369,6 +394,9 @@ class Router:
         )
 
     def _forget_if_idle(self, peer_id: str) -> None:
+        """A connected subscriber's transport-wide numbers go on, though it has nothing at the moment."""
         peer = self._peers.get(peer_id)
-        if peer is not None and not peer.producers and not peer.consumers:
+        if peer is None or peer.producers or peer.consumers:
+            return
+        if peer.downlink is None or not peer.downlink.connected:
             del self._peers[peer_id]

@@ -14,15 +14,26 @@ _TOLD = -1.0
 
 
 class Passage(NamedTuple):
-    """One packet that came: its number as an index, when it left, when it came, and its bytes with `OVERHEAD`.
+    """One packet that came: its number, which here never wraps, when it left and came, and its bytes with `OVERHEAD`.
 
     The two times are seconds of two clocks, ours and the receiver's.
     """
 
-    index: int
+    number: int
     left: float
     came: float
     size: int
+
+
+class Fate(NamedTuple):
+    """What feedback tells anew. A packet of `came` that was told as lost before counts as `late`."""
+
+    came: list[Passage]
+    """By rising index."""
+    lost: list[int]
+    late: int
+    untold: int
+    """Bytes that left between what was told before and this: the feedback about them was lost itself."""
 
 
 class Departures:
@@ -55,17 +66,15 @@ class Departures:
         self.octets += size
         return index & 0xFFFF
 
-    def told(self, feedback: TransportFeedback) -> tuple[list[Passage], int]:
-        """What feedback tells anew: the packets that came, by rising index, and how many did not.
-
-        A packet that comes after it was told as lost makes the second number fall. What was never sent, or so long
-        ago that it is forgotten, counts as nothing.
-        """
+    def told(self, feedback: TransportFeedback) -> Fate:
+        """Understand feedback. Of what was never sent, or so long ago that it is forgotten, it tells nothing."""
         oldest = max(1, self.next - CAPACITY)
         base = unwrap(feedback.base, self.next - 1)
         times, sizes, missing = self._times, self._sizes, self._missing
         came: list[Passage] = []
-        lost = 0
+        lost: list[int] = []
+        late = 0
+        untold = self.sent_between(self._told + 1, base - 1)
         for offset, ticks in feedback.received:
             index = base + offset
             slot = index % CAPACITY
@@ -75,17 +84,17 @@ class Departures:
             times[slot] = _TOLD
             if index in missing:
                 missing.remove(index)
-                lost -= 1
+                late += 1
         for index in range(max(base, self._told + 1, oldest), min(base + feedback.count, self.next)):
             self._told = index
             if times[index % CAPACITY] != _TOLD:
                 missing.add(index)
-                lost += 1
+                lost.append(index)
         if len(missing) > CAPACITY:
             self._missing = {index for index in missing if index >= oldest}
-        return came, lost
+        return Fate(came, lost, late, untold)
 
     def sent_between(self, first: int, last: int) -> int:
         """The bytes of the packets `first` to `last`, of those that are remembered."""
-        first = max(first, self.next - CAPACITY, 1)
-        return sum(self._sizes[index % CAPACITY] for index in range(first, min(last, self.next - 1) + 1))
+        first, last = max(first, self.next - CAPACITY, 1), min(last, self.next - 1)
+        return sum(self._sizes[number % CAPACITY] for number in range(first, last + 1))
