@@ -196,6 +196,28 @@ def test_a_room_that_forgot_who_was_there(somebody: MakePerson) -> None:
     alice.sees_and_hears(bob)
 
 
+def test_a_way_to_the_server_that_is_looked_for_anew(somebody: MakePerson) -> None:
+    """As where somebody leaves the house and the Wi-Fi with it: the call goes on, on the same connections."""
+    alice, bob = somebody("alice"), somebody("bob")
+    alice.sign_up()
+    address = alice.create_meeting("Out of the house")
+    alice.join()
+    bob.enter(address)
+    bob.sees_and_hears(alice)
+    fragments = """async () => {
+      const { publish, subscribe } = await meetCall.stats();
+      const transports = [...publish, ...subscribe].filter(({ type }) => type === 'transport');
+      return transports.map(({ iceLocalUsernameFragment }) => iceLocalUsernameFragment);
+    }"""
+    before = bob.page.evaluate(fragments)
+    bob.page.evaluate("meetCall.addEventListener('change', () => (globalThis.states ??= []).push(meetCall.state))")
+    bob.page.evaluate("meetCall.restart()")
+    bob.until(lambda _: not {*bob.page.evaluate(fragments)} & {*before}, "has other ICE credentials both ways")
+    bob.sees_and_hears(alice)
+    alice.sees_and_hears(bob)
+    assert set(bob.page.evaluate("states")) == {"joined"}
+
+
 def test_sound_that_must_wait_for_a_click(somebody: MakePerson) -> None:
     """A browser that plays nothing before the person does something, as people's browsers do."""
     alice = somebody("alice")

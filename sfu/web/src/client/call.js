@@ -178,6 +178,11 @@ export class Call extends EventTarget {
     return this.#ask('set-layer', userId, source, { spatial, temporal });
   }
 
+  /** Look for a way to the server anew, both for what is sent and (the SFU then offers it) for what is received. */
+  restart() {
+    if (this.state === 'joined') this.#publisher.restart();
+  }
+
   /** Statistics of both connections, for tests and for the curious: {publish: RTCStats[], subscribe: RTCStats[]}. */
   async stats() {
     const list = async (connection) => (connection ? [...(await connection.pc.getStats()).values()] : []);
@@ -382,7 +387,7 @@ export class Call extends EventTarget {
     for (const person of this.participants.values()) Object.assign(person, nothingReceived());
   }
 
-  /** A connection that failed is not mended piecemeal: joining anew gives two fresh ones. */
+  /** A connection that broke looks for another way; where it finds none in time, joining anew gives two fresh ones. */
   #watchConnections() {
     const both = [this.#publisher, this.#subscriber];
     if (both.some((connection) => connection?.connected)) {
@@ -393,8 +398,9 @@ export class Call extends EventTarget {
     if (!both.some((connection) => connection?.broken)) {
       clearTimeout(this.#broken);
       this.#broken = null;
-    } else {
-      this.#broken ??= setTimeout(() => {
+    } else if (this.#broken === null) {
+      if (this.#connected) this.restart();
+      this.#broken = setTimeout(() => {
         this.#broken = null;
         this.blocked ||= !this.#connected;
         if (this.state === 'joined') this.#signaling.rejoin();

@@ -79,6 +79,12 @@ export class Publisher extends Connection {
     });
   }
 
+  /** Look for a way to the SFU anew (RFC 8445 section 9); media goes the old way until there is one. */
+  async restart() {
+    this.pc.restartIce();
+    await this.offer();
+  }
+
   /** An offer whose answer went down with the socket is made again; one that is still being made will be sent. */
   async offerLost() {
     if (!this.waiting) return;
