@@ -288,11 +288,13 @@ def _source(parameters: RtpParameters, sources: Mapping[str, str]) -> Source:
 def _continues(track: TrackInfo, parameters: RtpParameters, source: Source) -> bool:
     """Whether a section that was negotiated again still carries the same stream.
 
-    A stream that was announced without an SSRC (simulcast) may get one later and is the same. Another order of
-    codecs is nothing yet: `follow_codecs` sees what is sent.
+    A stream that was announced without an SSRC may get one later and is the same. Rids may come and go, and be paused
+    or not: packets say which there are. Another order of codecs is nothing yet: `follow_codecs` sees what is sent.
     """
     before = track.parameters
-    same_streams = before.encodings == parameters.encodings or all(e.ssrc is None for e in before.encodings)
+    had_rids, has_rids = (any(e.rid for e in each.encodings) for each in (before, parameters))
+    unknown = all(e.ssrc is None for e in before.encodings)
+    same_streams = before.encodings == parameters.encodings or (unknown and had_rids == has_rids)
     return (
         track.source == source
         and same_streams

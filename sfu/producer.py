@@ -46,8 +46,7 @@ class Producer:
         """What the consumers share in writing headers."""
         self.ladder = Ladder()
         """The encodings that were heard, by quality; one for a track that is no simulcast."""
-        self.simulcast = len(track.parameters.encodings) > 1
-        """Whether a spatial layer is an encoding of its own."""
+        self._several = len(track.parameters.encodings) > 1
         self.malformed = 0
         """Packets whose payload could not be read."""
         self._transport = transport
@@ -73,6 +72,11 @@ class Producer:
     def codec(self) -> RtpCodec:
         """What is being sent; before the first packet, what is preferred."""
         return self._codec
+
+    @property
+    def simulcast(self) -> bool:
+        """Whether a spatial layer is an encoding of its own. Later offers may add rids to a single one."""
+        return self._several or len(self.ladder.rungs) > 1
 
     @property
     def active(self) -> RtpStream | None:

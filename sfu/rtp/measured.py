@@ -10,7 +10,8 @@ from sfu.rtp.stream import RtpStream
 
 
 def measured_layers(ladder: Ladder, now: float, *, simulcast: bool) -> tuple[Layer, ...]:
-    """All layers that are sent, ascending in bit rate.
+    """All layers that are sent, ascending in bit rate. One that has just begun is there once its rate is known, unless
+    it is all that there is.
 
     Of simulcast the spatial layer is the rung, counted with the silent ones below it, and all that is inside an
     encoding besides temporal layers is sent with it.
@@ -26,7 +27,8 @@ def measured_layers(ladder: Ladder, now: float, *, simulcast: bool) -> tuple[Lay
                 found.append(_layer(stream, layer, layer, included, now))
             elif layer.spatial == top:
                 found.append(_layer(stream, LayerId(rung, layer.temporal), layer, included, now))
-    return tuple(sorted(found, key=lambda layer: (layer.bitrate_bps, layer.id)))
+    known = [layer for layer in found if layer.bitrate_bps]
+    return tuple(sorted(known or found, key=lambda layer: (layer.bitrate_bps, layer.id)))
 
 
 def stream_layers(stream: RtpStream, now: float) -> dict[LayerId, Callable[[Share], bool]]:
@@ -55,9 +57,7 @@ def _up_to(layer: LayerId) -> Callable[[Share], bool]:
     return lambda share: share.spatial <= layer.spatial and share.temporal <= layer.temporal
 
 
-def _layer(
-    stream: RtpStream, name: LayerId, inside: LayerId, included: Callable[[Share], bool], now: float
-) -> Layer:
+def _layer(stream: RtpStream, name: LayerId, inside: LayerId, included: Callable[[Share], bool], now: float) -> Layer:
     sizes = stream.reader.sizes if stream.reader is not None else ()
     size = sizes[min(inside.spatial, len(sizes) - 1)] if sizes else KeyFrame()
     bitrate_bps = round(stream.meter.bitrate_bps(included, now))

@@ -158,7 +158,7 @@ class Simulcast:
 
     def tick(self) -> None:
         while self._ticked <= self.now:
-            self.router.tick(self._ticked)
+            self.producer.tick(self._ticked)  # not the router: its downlink would choose the target
             self._ticked += 0.02
 
     def run(self, seconds: float) -> list[RtpPacket]:
