@@ -9,7 +9,7 @@ up: .venv/ready $(SERVERS)
 	@exec $(RUN) localstack/up.py
 
 test: check $(SERVERS) .venvs/sam/ready .venvs/npm/ready
-	@localstack/debian-packages.sh chromium firefox-esr jq curl ip=iproute2
+	@localstack/debian-packages.sh chromium firefox-esr jq curl ip=iproute2 turnserver=coturn
 	$(RUN) -m pytest
 
 check: .venv/ready-dev
