@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sfu import stun
+from sfu import stun, udp
 from sfu.candidates import host_candidates
 from sfu.plane.base import Address, Plane, TcpAddress
 from sfu.plane.python import PythonPlane
@@ -41,10 +41,6 @@ LOAD_WINDOW_S = 0.1
 RETRY_S = 0.001
 """When to offer a batch again that the kernel had no room for."""
 TICK_S = 0.05
-BUFFER_BYTES = 8 << 20
-"""Of the socket, each way: 40 ms of 1.5 Gbit/s."""
-SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
-"""asm-generic/socket.h: above the system's limit, for those who may (CAP_NET_ADMIN)."""
 MAX_DATAGRAM = 2048
 """What is longer comes from no WebRTC stack; it is cut off and then fails its integrity check."""
 
@@ -118,17 +114,12 @@ class Endpoint:
         """
         for address in (host, *announced):
             ipaddress.ip_address(address)
-        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        sock = udp.bind(host, port)
         try:
-            sock.setblocking(False)
-            _widen(sock)
-            if host == "::":
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            sock.bind((host, port))
-            tcp = _listen(host, tcp_port) if tcp_port is not None else None
-        except OSError:
+            tcp = TcpListener.bind(host, tcp_port) if tcp_port is not None else None
+        except OSError as error:
             sock.close()
-            raise
+            raise TcpPortTaken(error.errno, error.strerror) from error
         return cls(sock, announced, tcp=tcp, clock=clock, loop=asyncio.get_running_loop())
 
     @property
@@ -348,19 +339,3 @@ class Endpoint:
     def _timer(self) -> None:
         self._tick_handle = self._loop.call_later(TICK_S, self._timer)
         self.tick(self._clock())
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        return TcpListener.bind(host, port)
-    except OSError as error:
-        raise TcpPortTaken(error.errno, error.strerror) from error
-
-
-def _widen(sock: socket.socket) -> None:
-    """Ask for large buffers; the kernel gives what it allows."""
-    for force, polite in ((SO_RCVBUFFORCE, socket.SO_RCVBUF), (SO_SNDBUFFORCE, socket.SO_SNDBUF)):
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, force, BUFFER_BYTES)
-        except OSError:
-            sock.setsockopt(socket.SOL_SOCKET, polite, BUFFER_BYTES)

@@ -8,7 +8,7 @@ asyncio's: its timers cannot be given the time, and each one is a task.
 
 * `packet`: what stands in a packet, and CRC32c.
 * `inbound`: what has arrived, put in order and together again.
-* `outbound`: what is to be sent, when, and how often.
+* `queue`: what waits to be sent; `outbound`: what is on its way; `congestion`: how much that may be.
 * `association`: the handshake, the peer's chunks, streams that are reset.
 * `channels`: labels, protocols, and which stream is whose.
 """

@@ -18,9 +18,11 @@ from collections.abc import Callable
 from typing import Literal
 
 from sfu.sctp import packet as wire
+from sfu.sctp.congestion import MAX_TIMEOUTS
 from sfu.sctp.inbound import WINDOW, Inbound, Message
-from sfu.sctp.outbound import MAX_TIMEOUTS, Outbound, Reliability
+from sfu.sctp.outbound import Outbound
 from sfu.sctp.packet import MAX_PACKET, Chunk, Init, Packet, SctpError
+from sfu.sctp.queue import Reliability
 from sfu.sctp.reset import Resets
 
 AssociationState = Literal["waiting", "established", "closed"]
@@ -66,7 +68,7 @@ class Association:
     @property
     def buffered(self) -> int:
         """Bytes that wait to be sent."""
-        return self._outbound.buffered if self._outbound else 0
+        return self._outbound.queue.buffered if self._outbound else 0
 
     @property
     def idle(self) -> bool:
@@ -93,14 +95,14 @@ class Association:
         """Queue a message, which must not be empty; False where there is no room, or no association."""
         if self.state != "established" or self._outbound is None:
             return False
-        return self._outbound.put(stream, protocol, payload, reliability, now)
+        return self._outbound.queue.put(stream, protocol, payload, reliability, now)
 
     def reset(self, stream: int, *, at_once: bool = False) -> None:
         """End our half of a stream, after what waits on it; `at_once`: that is forgotten."""
         if self._resets is None or self._outbound is None:
             return
         if at_once:
-            self._outbound.clear(stream)
+            self._outbound.queue.clear(stream)
         self._resets.ask(stream)
 
     def close(self) -> None:

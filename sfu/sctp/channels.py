@@ -7,7 +7,7 @@ from typing import Protocol
 from sfu.ortc.data import MAX_MESSAGE_SIZE, PORT
 from sfu.sctp.association import MAX_STREAMS, Association
 from sfu.sctp.inbound import Message
-from sfu.sctp.outbound import Reliability
+from sfu.sctp.queue import Reliability
 
 MAX_PEER_CHANNELS = 32
 """That the peer may have open at once."""

@@ -3,8 +3,9 @@
 import struct
 from collections.abc import Iterator
 
+from sfu.sctp.congestion import RTO_MAX_S
 from sfu.sctp.inbound import Inbound, after
-from sfu.sctp.outbound import RTO_MAX_S, Outbound
+from sfu.sctp.outbound import Outbound
 from sfu.sctp.packet import MAX_PACKET, RE_CONFIG, Chunk, SctpError, read_parameters, write_parameters
 
 OUTGOING_REQUEST, INCOMING_REQUEST, RESPONSE, ADD_OUTGOING, ADD_INCOMING = 0x0D, 0x0E, 0x10, 0x11, 0x12
@@ -47,7 +48,7 @@ class Resets:
     def chunks(self, outbound: Outbound, now: float) -> Iterator[Chunk]:
         """The request to send now, if any."""
         if self._chunk is None:
-            streams = [stream for stream in self._wanted if not outbound.waits_for(stream)][:MAX_STREAMS_OF_ONE]
+            streams = [stream for stream in self._wanted if not outbound.queue.has(stream)][:MAX_STREAMS_OF_ONE]
             if not streams:
                 return
             for stream in streams:

@@ -9,8 +9,8 @@ from sfu.ortc.data import DataAbility
 from sfu.sctp import packet as wire
 from sfu.sctp.channels import DCEP, STRING, _open_message
 from sfu.sctp.inbound import WINDOW
-from sfu.sctp.outbound import MAX_BUFFERED, Reliability
 from sfu.sctp.packet import BEGIN, END, MAX_PACKET, Chunk, Data, Init, Sack
+from sfu.sctp.queue import MAX_BUFFERED, Reliability
 
 FIRST = 1000
 """The first TSN of everybody here: what was found must be found again."""

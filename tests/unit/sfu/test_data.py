@@ -3,7 +3,7 @@ import pytest
 from sfu.data import BURST, RATE, DataPort, DataRouter
 from sfu.ortc.data import DataAbility
 from sfu.sctp.channels import DCEP, STRING, _open_message
-from sfu.sctp.outbound import MAX_BUFFERED, Reliability
+from sfu.sctp.queue import MAX_BUFFERED, Reliability
 
 from .sctp.conftest import Dialer, Wire
 
@@ -152,7 +152,7 @@ def test_a_slow_reader_loses_messages_of_a_channel_that_may_lose_some(alice: Per
     alice.open("cursor", stream=2, how=LOSSY)
     alice.say(b"hello", stream=2)
     bob.near.throttle(True)
-    bob.port.channels._association._outbound.put(7, 53, bytes(MAX_BUFFERED - 500), RELIABLE, 0.0)  # type: ignore[union-attr]
+    bob.port.channels._association._outbound.queue.put(7, 53, bytes(MAX_BUFFERED - 500), RELIABLE, 0.0)  # type: ignore[union-attr]
     alice.say(bytes(1000), stream=2)
     assert len(bob.port._carried) == 1
     assert bob.near.ended == []

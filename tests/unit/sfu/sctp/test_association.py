@@ -5,8 +5,9 @@ import pytest
 
 from sfu.sctp import packet as wire
 from sfu.sctp.association import Association
-from sfu.sctp.outbound import MAX_BUFFERED, MAX_TIMEOUTS, Reliability
+from sfu.sctp.congestion import MAX_TIMEOUTS
 from sfu.sctp.packet import Chunk, Init
+from sfu.sctp.queue import MAX_BUFFERED, Reliability
 
 from .conftest import Dialer, Wire
 

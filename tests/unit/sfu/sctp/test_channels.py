@@ -4,7 +4,7 @@ import pytest
 
 from sfu.sctp.association import MAX_STREAMS
 from sfu.sctp.channels import DCEP, MAX_NAME, MAX_PEER_CHANNELS, STRING, Channel, DataChannels, _open_message
-from sfu.sctp.outbound import Reliability
+from sfu.sctp.queue import Reliability
 
 from .conftest import Dialer, Wire
 
@@ -97,12 +97,12 @@ def test_before_its_ack_a_channel_keeps_its_order(peer: Peer) -> None:
     assert ours is not None
     assert not ours.acknowledged
     assert peer.channels.send(ours, b"first", text=True, now=peer.now)
-    assert [m.reliability.ordered for m in peer.channels._association._outbound._queue] == [True, True]  # type: ignore[union-attr]
+    assert [m.reliability.ordered for m in peer.channels._association._outbound.queue._messages] == [True, True]  # type: ignore[union-attr]
     peer.near.send(1, DCEP, b"\x02", RELIABLE, peer.now)
     peer.run()
     assert ours.acknowledged
     assert peer.channels.send(ours, b"second", text=True, now=peer.now)
-    assert [m.reliability.ordered for m in peer.channels._association._outbound._queue] == [False]  # type: ignore[union-attr]
+    assert [m.reliability.ordered for m in peer.channels._association._outbound.queue._messages] == [False]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

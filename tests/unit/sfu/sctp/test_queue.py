@@ -1,0 +1,33 @@
+from sfu.sctp.queue import MAX_BUFFERED, MESSAGE_BYTES, Queue, Reliability
+
+RELIABLE = Reliability()
+
+
+def test_pieces_leave_in_order_and_the_count_follows() -> None:
+    queue = Queue()
+    assert queue.put(1, 51, b"abcde", RELIABLE, 0.0)
+    assert queue.put(2, 51, b"xy", RELIABLE, 0.0)
+    assert queue.buffered == 7 + 2 * MESSAGE_BYTES
+    assert [queue.take(3), queue.take(3)] == [b"abc", b"de"]
+    assert queue.buffered == 2 + MESSAGE_BYTES
+    assert (queue.has(1), queue.has(2)) == (False, True)
+    queue.take(3)
+    assert (queue.buffered, queue.first) == (0, None)
+
+
+def test_there_is_so_much_room_however_short_the_messages_are() -> None:
+    queue = Queue()
+    while queue.put(1, 51, b"x" * (100_000 if queue.buffered < MAX_BUFFERED // 2 else 1), RELIABLE, 0.0):
+        assert queue.buffered <= MAX_BUFFERED
+    assert queue.buffered > MAX_BUFFERED - MESSAGE_BYTES - 100_000
+
+
+def test_what_has_begun_to_leave_is_not_forgotten_and_the_rest_of_its_stream_is() -> None:
+    queue = Queue()
+    for stream in (1, 1, 2):
+        assert queue.put(stream, 51, b"abc", RELIABLE, 0.0)
+    queue.take(1)
+    queue.clear(1)
+    assert queue.buffered == 2 + 3 + 2 * MESSAGE_BYTES
+    assert [queue.take(9), queue.take(9)] == [b"bc", b"abc"]
+    assert queue.buffered == 0
