@@ -23,7 +23,8 @@ from meet.tokens import signing_secret
 from sfu.app import create_app
 from sfu.candidates import announced_addresses
 from sfu.endpoint import Endpoint, TcpPortTaken
-from sfu.media import MediaEvent, RoomMedia
+from sfu.media import RoomMedia
+from sfu.media_events import MediaEvent
 from sfu.node import Node
 from sfu.redis import connect
 from sfu.writer import Writer
@@ -65,7 +66,7 @@ async def serve(chosen: Settings, stop_asked: asyncio.Event) -> None:
         redis = connect(chosen.redis_url)
 
         def create_media(emit: Callable[[MediaEvent], None]) -> RoomMedia:
-            return RoomMedia(endpoint.create_transport, emit)
+            return RoomMedia(endpoint.create_transport, emit, last_n=chosen.last_n)
 
         node = Node(
             chosen,

@@ -11,24 +11,34 @@ from meet.clock import iso
 from meet.domain.session import Session
 from meet.presence import RoomSnapshot, SessionSnapshot
 from sfu.clocks import Clocks
-from sfu.media import MediaEvent, SubscribeOffer, TrackPublished, TrackUnpublished
+from sfu.media_events import (
+    LayersChanged,
+    MediaEvent,
+    SpeakerChanged,
+    SubscribeOffer,
+    TrackPublished,
+    TrackUnpublished,
+)
 from sfu.ortc import SdpError
 from sfu.report import RoomReport
 from sfu.signaling import frames
-from sfu.signaling.frames import Frame, moment
-from sfu.signaling.messages import Offer, RoomMessage, sdp_text
-from sfu.signaling.room import (
+from sfu.signaling.effects import (
+    Choose,
     Departed,
     Effect,
     Hangup,
     Keep,
-    Newcomer,
-    Room,
     Send,
     StartMedia,
+    TellLayers,
     ToSfu,
     Unmute,
 )
+from sfu.signaling.frames import Frame, moment
+from sfu.signaling.messages import Choice, Offer, RoomMessage, SetLayer, Subscribe, Unsubscribe, sdp_text
+from sfu.signaling.participant import Newcomer
+from sfu.signaling.room import Room
+from sfu.subscriptions import VideoQuality
 from sfu.writer import Record
 
 log = logging.getLogger("meet.sfu.room")
@@ -62,6 +72,13 @@ class Media(Protocol):
         video_enabled: bool | None = None,
         screen_sharing: bool | None = None,
     ) -> None: ...
+    def set_video_quality(self, user_id: str, quality: VideoQuality, now: float) -> None: ...
+    def want(
+        self, user_id: str, track_id: str, now: float, *, visible: bool, width: int | None, height: int | None
+    ) -> None: ...
+    def refuse(self, user_id: str, track_id: str, now: float) -> None: ...
+    def cap(self, user_id: str, track_id: str, now: float, *, spatial: int | None, temporal: int | None) -> None: ...
+    def tell_layers(self, user_id: str) -> None: ...
     def peer_of(self, peer_id: str) -> str | None: ...
     def connections_of(self, user_id: str) -> int: ...
     def report(self, now: float) -> RoomReport: ...
@@ -149,13 +166,18 @@ class LiveRoom:
         self.media.tick(self._clocks.monotonic())
 
     def set_media_state(
-        self, peer_id: str, said: Mapping[str, bool], video_quality: str | None = None
+        self, peer_id: str, said: Mapping[str, bool], video_quality: VideoQuality | None = None
     ) -> tuple[str, dict[str, Any]] | None:
-        """Stop forwarding what a peer sends of a kind, or go on: its user and their state now; None: no such peer."""
+        """Stop forwarding what a peer's user sends of a kind, or go on; bound the quality of what is forwarded.
+
+        The user and their state now; None: no such peer.
+        """
         user_id = self.media.peer_of(peer_id)
         if user_id is None or not self.room.has(user_id):
             return None
         self.media.set_media_state(user_id, **said)
+        if video_quality is not None:
+            self.media.set_video_quality(user_id, video_quality, self._clocks.monotonic())
         state, effects = self.room.set_media_state(user_id, said, self._clocks.wall(), video_quality=video_quality)
         self._perform(effects)
         self._changed()
@@ -220,6 +242,10 @@ class LiveRoom:
                 self.media.subscribe(user_id, now)
             case ToSfu():
                 self._negotiate(effect, now)
+            case Choose(user_id, choice):
+                self._choose(user_id, choice, now)
+            case TellLayers(user_id):
+                self.media.tell_layers(user_id)
             case Unmute(user_id, state):
                 self.media.set_media_state(user_id, **state)
             case Departed(user_id):
@@ -245,6 +271,18 @@ class LiveRoom:
             )
             self._perform(self.room.tell(user_id, why))
 
+    def _choose(self, user_id: str, choice: Choice, now: float) -> None:
+        track_id = choice.track_id
+        match choice:
+            case Subscribe():
+                self.media.want(
+                    user_id, track_id, now, visible=choice.visible, width=choice.width, height=choice.height
+                )
+            case Unsubscribe():
+                self.media.refuse(user_id, track_id, now)
+            case SetLayer():
+                self.media.cap(user_id, track_id, now, spatial=choice.spatial, temporal=choice.temporal)
+
     def _on_media(self, event: MediaEvent) -> None:
         wall = self._clocks.wall()
         match event:
@@ -258,6 +296,10 @@ class LiveRoom:
                 self._changed()
             case SubscribeOffer(user_id, sdp, tracks):
                 self._perform(self.room.sfu_offer(user_id, sdp, tracks, wall))
+            case SpeakerChanged(user_id, track_id):
+                self._perform(self.room.speaker_changed(user_id, track_id, wall))
+            case LayersChanged(user_id, track_id, current, target):
+                self._perform(self.room.tell(user_id, frames.layers(track_id, current, target, wall)))
 
     def _with_connections(self, session: Session) -> Session:
         return replace(session, peer_connections=self.media.connections_of(session.user_id))

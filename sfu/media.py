@@ -9,23 +9,31 @@ negotiates in the meantime. Nothing here waits; `tick` moves time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping
 from datetime import datetime
 
 from meet.clock import utcnow
 from sfu.data import DataRouter
+from sfu.media_events import ConnectionEnded, MediaEvent, SpeakerChanged, TrackPublished, TrackUnpublished
 from sfu.ortc import SdpError, read_publish_offer
 from sfu.ortc.view import read_view_offer
 from sfu.peer import Changes, Peer, PublishPeer, SubscribePeer, TransportFactory
 from sfu.report import RoomReport, room_report, user_report
 from sfu.router import Router
 from sfu.rtp.parameters import Source, TrackInfo
+from sfu.speech import Speech
 from sfu.stage import Performer
+from sfu.subscriber import Subscriber
+from sfu.subscriptions import NO_WISH, VideoQuality, Wish
 from sfu.viewer import ViewerPeer
+from sfu.views import Views
 
 SIGNALED = "signaling"
 """The name of the connection that sends what a page's own offers have."""
+LAST_N = 16
+"""As `MEET_LAST_N` has it where nobody chose."""
+LOOK_S = 0.2
+"""How often who receives is told of other layers."""
 SURVEY_S = 1.0
 """How often connections are looked at; packets and their timers are looked at on every tick."""
 
@@ -36,47 +44,13 @@ _STATES: dict[str, tuple[Source, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class TrackPublished:
-    """A track can be subscribed."""
-
-    track: TrackInfo
-
-
-@dataclass(frozen=True, slots=True)
-class TrackUnpublished:
-    """A track has ended."""
-
-    track: TrackInfo
-
-
-@dataclass(frozen=True, slots=True)
-class SubscribeOffer:
-    """A user is to be sent this offer; `answered` takes what comes back."""
-
-    user_id: str
-    sdp: str
-    tracks: list[dict[str, str]]
-    """All that this connection has now: mid, track_id, user_id, kind, source."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionEnded:
-    """A connection that has a name of its own is over: its client hung up or was lost."""
-
-    connection: str
-
-
-MediaEvent = TrackPublished | TrackUnpublished | SubscribeOffer | ConnectionEnded
-
-
 class _User:
     """One user's connections, and what was switched off."""
 
     def __init__(self) -> None:
         self.publishers: dict[str, PublishPeer] = {}
         """By the name of the connection, the oldest first."""
-        self.subscribe: SubscribePeer | None = None
+        self.subscriber: Subscriber | None = None
         self.viewers: dict[str, ViewerPeer] = {}
         """Connections that only watch (WHEP), by name."""
         self.muted: set[Source] = set()
@@ -84,7 +58,7 @@ class _User:
     @property
     def peers(self) -> list[Peer]:
         """All connections."""
-        receiving = (self.subscribe,) if self.subscribe else ()
+        receiving = (self.subscriber.peer,) if self.subscriber else ()
         return [*self.publishers.values(), *receiving, *self.viewers.values()]
 
     @property
@@ -102,15 +76,23 @@ class RoomMedia:
         emit: Callable[[MediaEvent], None],
         *,
         router: Router | None = None,
+        last_n: int = LAST_N,
         clock: Callable[[], datetime] = utcnow,
     ) -> None:
-        """`create_transport` is `Endpoint.create_transport`; `emit` is called within the methods below."""
+        """`create_transport` is `Endpoint.create_transport`; `emit` is called within the methods below.
+
+        `last_n`: the videos that a user gets who asks for none.
+        """
         self._create_transport = create_transport
         self._emit = emit
         self._clock = clock
         self._router = router or Router()
         self._data = DataRouter()
         self._users: dict[str, _User] = {}
+        self._last_n = last_n
+        self._speech = Speech(self._router)
+        self._views = Views(self._router)
+        self._looked_at = float("-inf")
         self._surveyed_at = float("-inf")
         self._speaker: str | None = None
         """The user who speaks."""
@@ -146,10 +128,10 @@ class RoomMedia:
         replaced = before.close(now) if before and peer is not before else ()
         self._users[user_id] = user
         user.publishers[connection] = peer
-        self._tracks_changed(user, Changes((*replaced, *changes.ended), changes.begun))
-        if connection == SIGNALED and ice not in (None, peer.remote_ice) and user.subscribe:
-            user.subscribe.offer_ice_restart()
-            self._offer(user_id)
+        self._tracks_changed(user, Changes((*replaced, *changes.ended), changes.begun), now)
+        if connection == SIGNALED and ice not in (None, peer.remote_ice) and user.subscriber:
+            user.subscriber.peer.offer_ice_restart()
+            self._changed(user_id, user.subscriber, now)
         return answer
 
     def unpublish(self, user_id: str, connection: str, now: float) -> None:
@@ -157,7 +139,7 @@ class RoomMedia:
         user = self._users.get(user_id)
         peer = user.publishers.pop(connection, None) if user else None
         if user and peer:
-            self._tracks_changed(user, Changes(peer.close(now)))
+            self._tracks_changed(user, Changes(peer.close(now)), now)
 
     def view(self, user_id: str, sdp: str, now: float, *, connection: str) -> str:
         """Answer the offer of a connection that only watches: it is shown what is on stage, without another word.
@@ -186,11 +168,38 @@ class RoomMedia:
         return (user.publishers.get(connection) or user.viewers.get(connection)) if user else None
 
     def subscribe(self, user_id: str, now: float) -> None:
-        """Send a user all that the others publish, now and later; again: nothing."""
+        """Send a user what the others publish, now and later, as `sfu.subscriptions` has it; again: nothing."""
         user = self._users.setdefault(user_id, _User())
-        if user.subscribe is None:
-            user.subscribe = SubscribePeer(user_id, self._router, self._create_transport, self._clock)
-            self._offer(user_id)
+        if user.subscriber is None:
+            reserved = (
+                self._last_n + 1
+            )  # one more than are seen, so that another can come in the place of one at once
+            peer = SubscribePeer(user_id, self._router, self._create_transport, self._clock, reserved_videos=reserved)
+            user.subscriber = Subscriber(peer, last_n=self._last_n)
+            self._changed(user_id, user.subscriber, now)
+
+    def want(
+        self, user_id: str, track_id: str, now: float, *, visible: bool, width: int | None, height: int | None
+    ) -> None:
+        """A user wants another's track, whoever speaks, and looks at it so; sizes are those of `View`."""
+        user = self._users.get(user_id)
+        offered = user.subscriber.peer.tracks if user and user.subscriber else ()
+        received = any(track["track_id"] == track_id for track in offered)
+        self._wish(user_id, track_id, lambda wish: wish.looking(visible, width, height, received=received), now)
+
+    def refuse(self, user_id: str, track_id: str, now: float) -> None:
+        """A user does not want another's track."""
+        self._wish(user_id, track_id, Wish.refused, now)
+
+    def cap(self, user_id: str, track_id: str, now: float, *, spatial: int | None, temporal: int | None) -> None:
+        """A user wants no layer of a video above these; None: no bound."""
+        self._wish(user_id, track_id, lambda wish: wish.capped(spatial, temporal), now)
+
+    def tell_layers(self, user_id: str) -> None:
+        """Tell a user of all layers anew: what was told before may be lost."""
+        user = self._users.get(user_id)
+        if user and user.subscriber:
+            user.subscriber.tell_anew()
 
     def answered(self, user_id: str, sdp: str, now: float) -> None:
         """Take a user's answer to the last `SubscribeOffer`; what changed meanwhile leads to the next one.
@@ -199,19 +208,23 @@ class RoomMedia:
             SdpError: there was no offer, or this is no answer to it; another answer may follow.
         """
         user = self._users.get(user_id)
-        if user is None or user.subscribe is None:
+        if user is None or user.subscriber is None:
             raise SdpError("there is no offer that waits for an answer")
-        user.subscribe.answered(sdp, self._tracks_for(user_id), now)
-        self._offer(user_id)
+        user.subscriber.peer.answered(sdp, now)
+        self._show(user, now)
+        self._changed(user_id, user.subscriber, now)
 
     def restart(self, user_id: str, now: float) -> None:
-        """Drop the connections of a user's page, which is gone; others go on. What was switched off stays so."""
+        """Drop the connections of a user's page, which is gone, and what it wanted; other connections go on.
+
+        What was switched off stays so, and the bound on what is forwarded.
+        """
         user = self._users.get(user_id)
         if user is None:
             return
-        if user.subscribe:
-            user.subscribe.close(now)
-            user.subscribe = None
+        if user.subscriber:
+            user.subscriber.peer.close(now)
+            user.subscriber = None
         self.unpublish(user_id, SIGNALED, now)
 
     def leave(self, user_id: str, now: float) -> None:
@@ -221,6 +234,8 @@ class RoomMedia:
         for connection in [*user.publishers, *user.viewers] if user else ():
             self.end(user_id, connection, now)
         self._users.pop(user_id, None)
+        self._speech.forget(user_id)
+        self._views.forget(user_id)
 
     def close(self, now: float) -> None:
         """Everybody leaves."""
@@ -247,14 +262,26 @@ class RoomMedia:
             change = user.muted.difference_update if enabled else user.muted.update
             change(_STATES[name])
         for track in user.tracks:
-            self._router.mute(track.track_id, track.source in user.muted)
+            self._hold(track, track.source in user.muted)
         self._stage_moved = True
+
+    def set_video_quality(self, user_id: str, quality: VideoQuality, now: float) -> None:
+        """Bound what is forwarded of a user's videos, to everybody, until the user leaves: see `quality_bound`."""
+        self._views.set_quality(user_id, quality)
+        self._show_all({user_id}, now)
 
     def tick(self, now: float) -> None:
         """Time passes. Call this every 20 ms."""
         self._router.tick(now)
+        self._listen(now)
+        for user_id, user in self._users.items():
+            if user.subscriber and user.subscriber.is_due:
+                self._offer(user_id, user.subscriber, now)
         if self._stage_moved:
             self._show_stage(now)
+        if now - self._looked_at >= LOOK_S:
+            self._looked_at = now
+            self._look(now)
         if now - self._surveyed_at < SURVEY_S:
             return
         self._surveyed_at = now
@@ -279,7 +306,8 @@ class RoomMedia:
         reports = []
         for user_id, user in self._users.items():
             first, *others = user.publishers.values() or (None,)
-            reports.append(user_report(user_id, first, user.subscribe, now))
+            receiving = user.subscriber.peer if user.subscriber else None
+            reports.append(user_report(user_id, first, receiving, now))
             reports += [user_report(user_id, peer, None, now) for peer in others]
             reports += [user_report(user_id, None, viewer, now) for viewer in user.viewers.values()]
         return room_report(reports)
@@ -294,28 +322,60 @@ class RoomMedia:
         for publisher in user.publishers.values():
             if publisher.state in ("failed", "closed"):
                 # Consent is lost (RFC 7675) or the client hung up; the page begins a new one.
-                self._tracks_changed(user, Changes(publisher.end_all(now)))
+                self._tracks_changed(user, Changes(publisher.end_all(now)), now)
             else:
-                self._tracks_changed(user, publisher.follow_codecs(now))
-        if user.subscribe:
-            user.subscribe.refresh_activity()
-            if user.subscribe.state == "closed":
-                user.subscribe.close(now)
-                user.subscribe = None
+                self._tracks_changed(user, publisher.follow_codecs(now), now)
+        if user.subscriber:
+            receiving = user.subscriber.peer
+            receiving.refresh_activity()
+            if receiving.state == "closed":
+                receiving.close(now)
+                user.subscriber = None
 
-    def _tracks_changed(self, user: _User, changes: Changes) -> None:
+    def _tracks_changed(self, user: _User, changes: Changes, now: float) -> None:
         for track in changes.begun:
-            if track.source in user.muted:
-                self._router.mute(track.track_id, True)
+            self._hold(track, track.source in user.muted)
         for track in changes.ended:
+            self._speech.end(track)
             self._emit(TrackUnpublished(track))
         for track in changes.begun:
             self._emit(TrackPublished(track))
         if changes.ended or changes.begun:
             self._stage_moved = True
             for user_id, other in self._users.items():
-                if other is not user:
-                    self._offer(user_id)
+                if other is not user and other.subscriber:
+                    for track in changes.ended:
+                        other.subscriber.forget(track.track_id)
+                    self._changed(user_id, other.subscriber, now)
+
+    def _hold(self, track: TrackInfo, muted: bool) -> None:
+        """Forward a track, or do not; who is muted does not speak."""
+        self._router.mute(track.track_id, muted)
+        if muted:
+            self._speech.end(track)
+        else:
+            self._speech.begin(track)
+
+    def _listen(self, now: float) -> None:
+        heard = self._speech.tick(now)
+        if heard.floor_passed:
+            track = self._speech.dominant
+            before, self._speaker = self._speaker, track.user_id if track else None
+            self._show_all({before, self._speaker}, now)
+            self._stage_moved = True
+            self._emit(SpeakerChanged(self._speaker, track.track_id if track else None))
+        for user_id, user in self._users.items():
+            subscriber = user.subscriber
+            if subscriber and (heard.floor_passed or (heard.let_in and not subscriber.has_all_audio)):
+                self._changed(user_id, subscriber, now)
+
+    def _wish(self, user_id: str, track_id: str, change: Callable[[Wish], Wish], now: float) -> None:
+        """What a user says of a track; of one that has ended meanwhile, nothing."""
+        user = self._users.get(user_id)
+        if user and user.subscriber and track_id in self._router.producers:
+            user.subscriber.set_wish(track_id, change(user.subscriber.wish(track_id)))
+            self._show(user, now)
+            self._changed(user_id, user.subscriber, now)
 
     def _tracks_for(self, user_id: str) -> list[TrackInfo]:
         """What others publish, the longest there first."""
@@ -340,8 +400,41 @@ class RoomMedia:
             if track.source not in user.muted
         ]
 
-    def _offer(self, user_id: str) -> None:
-        peer = self._users[user_id].subscribe
-        sdp = peer.offer(self._tracks_for(user_id)) if peer else None
-        if peer and sdp:
-            self._emit(SubscribeOffer(user_id, sdp, peer.tracks))
+    def _look(self, now: float) -> None:
+        """Follow what changes by itself: layers that come and go, and what those are shown who only watch."""
+        moved = self._views.moved(self._router.producers.values(), now)
+        if moved:
+            self._show_all(moved, now)
+        for user in self._users.values():
+            for viewer in user.viewers.values():
+                for consumer in viewer.consumers:
+                    self._views.show(consumer, NO_WISH, self._speaker, now)
+            for change in user.subscriber.layers_changed() if user.subscriber else ():
+                self._emit(change)
+
+    def _show(self, user: _User, now: float) -> None:
+        """Let a user's page have all its tracks as it wishes."""
+        if user.subscriber:
+            for consumer in user.subscriber.peer.consumers:
+                wish = user.subscriber.wish(consumer.producer.track.track_id)
+                self._views.show(consumer, wish, self._speaker, now)
+
+    def _show_all(self, publishers: Container[str | None], now: float) -> None:
+        """Let everybody have the tracks of these users as it is now."""
+        for user in self._users.values():
+            receiver = user.subscriber
+            for consumer in receiver.peer.consumers if receiver else ():
+                track = consumer.producer.track
+                if receiver and track.user_id in publishers:
+                    self._views.show(consumer, receiver.wish(track.track_id), self._speaker, now)
+
+    def _changed(self, user_id: str, subscriber: Subscriber, now: float) -> None:
+        """A user may have to be offered something else: now, or as soon as another offer may be made."""
+        subscriber.is_due = True
+        self._offer(user_id, subscriber, now)
+
+    def _offer(self, user_id: str, subscriber: Subscriber, now: float) -> None:
+        if subscriber.may_offer(now):
+            offer = subscriber.offer(self._tracks_for(user_id), self._speech, now)
+            if offer:
+                self._emit(offer)

@@ -7,7 +7,7 @@ a time: what changes meanwhile goes into the next one, after the answer.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -24,6 +24,7 @@ from sfu.ortc import (
     read_subscribe_answer,
     subscribe_offer,
 )
+from sfu.ortc.answer_size import AnswerSize
 from sfu.rtp.parameters import (
     Kind,
     RemoteTransport,
@@ -40,11 +41,6 @@ if TYPE_CHECKING:
     from sfu.producer import Producer
     from sfu.router import Router
 
-ANSWER_CHARACTERS = 60_000
-"""What an answer to our offer may measure: a frame from a client holds 64 KB, and JSON escapes its line ends."""
-FIRST_GUESS = 1_200
-"""Characters that a section of such an answer takes, until one shows what the client's really take (Chromium:
-560 for audio, 800 for video)."""
 DEFAULT_SOURCES: dict[Kind, Source] = {"audio": "microphone", "video": "camera"}
 SOURCES: dict[Kind, frozenset[Source]] = {
     "audio": frozenset({"microphone", "screen-audio"}),
@@ -307,8 +303,15 @@ class SubscribePeer(Peer):
     """A connection on which a user receives. Its sections are reused: they grow only to the most tracks at once."""
 
     def __init__(
-        self, user_id: str, router: Router, create_transport: TransportFactory, clock: Callable[[], datetime] = utcnow
+        self,
+        user_id: str,
+        router: Router,
+        create_transport: TransportFactory,
+        clock: Callable[[], datetime] = utcnow,
+        *,
+        reserved_videos: int = 0,
     ) -> None:
+        """`reserved_videos`: so many video sections have room, however much audio there is."""
         super().__init__(user_id, router, create_transport, clock)
         self._sections: tuple[OfferedSection, ...] = ()
         """As last offered."""
@@ -321,12 +324,27 @@ class SubscribePeer(Peer):
         self._next_mid = 0
         self._ssrcs: set[int] = set()
         """Never used twice: an SSRC's packet index must not begin anew under the same key."""
-        self._characters = FIRST_GUESS
+        self._size = AnswerSize(reserved_videos)
 
     @property
     def consumers(self) -> tuple[Consumer, ...]:
         """What is being sent."""
         return tuple(self._consumers.values())
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether an offer is with the client: there is no other before its answer."""
+        return self._unanswered
+
+    @property
+    def sections(self) -> int:
+        """How many sections the last offer had."""
+        return len(self._sections)
+
+    @property
+    def audio_room(self) -> int:
+        """How many audio tracks can be received at once."""
+        return self._room("audio", self._sections)
 
     @property
     def tracks(self) -> list[dict[str, str]]:
@@ -351,11 +369,13 @@ class SubscribePeer(Peer):
         self._restarting = bool(self._sections)
 
     def offer(self, tracks: Iterable[TrackInfo]) -> str | None:
-        """The next offer, so that these can be received; None where nothing changes or an answer is awaited."""
+        """The next offer, so that these can be received; None where nothing changes or an answer is awaited.
+
+        What is received already and is not among them is sent until the answer.
+        """
         available = {track.track_id: track for track in tracks}
         self._refused &= available.keys()
-        for track_id in self._consumers.keys() - available.keys():
-            del self._consumers[track_id]  # the router ended it with its producer
+        self._forget_closed()
         if self._unanswered:
             return None
         sections = self._plan(available)
@@ -368,8 +388,8 @@ class SubscribePeer(Peer):
         self._unanswered = True
         return subscribe_offer(sections, self._transport.parameters, self._next_origin())
 
-    def answered(self, sdp: str, tracks: Iterable[TrackInfo], now: float) -> None:
-        """Take the client's answer: consume what it accepts of the tracks that are still there.
+    def answered(self, sdp: str, now: float) -> None:
+        """Take the client's answer: consume what it accepts of the tracks that are still there, and nothing else.
 
         Raises:
             SdpError: there was no offer, or this is not an answer to it; the offer then stays unanswered.
@@ -381,10 +401,12 @@ class SubscribePeer(Peer):
             self._start(answer.remote)
         self._unanswered = False
         self._heard = True
-        self._characters = max(1, (len(sdp) + sdp.count("\n") * 2) // len(self._sections))
-        available = {track.track_id for track in tracks}
+        self._size.learn(sdp, [section.parameters.kind for section in self._sections])
+        self._forget_closed()
+        for track_id in self._consumers.keys() - {_track_id(section) for section in self._sections}:
+            self._router.close_consumer(self._consumers.pop(track_id), now)
         for section in self._sections:
-            if section.track and section.track.track_id in available:
+            if section.track and section.track.track_id in self._router.producers:
                 self._apply(section.track, answer.accepted.get(section.parameters.mid), now)
         self._sections = tuple(
             replace(section, stopped=section.stopped or section.parameters.mid in answer.stopped)
@@ -401,6 +423,10 @@ class SubscribePeer(Peer):
     def _on_state(self, state: TransportState) -> None:
         super()._on_state(state)
         self._router.connected(self.peer_id, state == "connected")
+
+    def _forget_closed(self) -> None:
+        """Those that the router ended with their producers."""
+        self._consumers = {key: consumer for key, consumer in self._consumers.items() if not consumer.closed}
 
     def _apply(self, track: TrackInfo, parameters: RtpParameters | None, now: float) -> None:
         consumer = self._consumers.get(track.track_id)
@@ -453,7 +479,11 @@ class SubscribePeer(Peer):
         refused = (i for i in free if sections[i].stopped)
         if (index := next(same, next(refused, None))) is not None:
             return index
-        return len(sections) if (len(sections) + 1) * self._characters <= ANSWER_CHARACTERS else None
+        there = sum(section.parameters.kind == kind for section in sections)
+        return len(sections) if there < self._room(kind, sections) else None
+
+    def _room(self, kind: Kind, sections: Sequence[OfferedSection]) -> int:
+        return self._size.room(kind, [section.parameters.kind for section in sections])
 
     def _new_mid(self) -> str:
         self._next_mid += 1

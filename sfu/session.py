@@ -35,7 +35,7 @@ from sfu.signaling.connection import (
 )
 from sfu.signaling.frames import Frame
 from sfu.signaling.messages import Join, Refused, Resume, RoomId
-from sfu.signaling.room import Newcomer
+from sfu.signaling.participant import Newcomer
 
 if TYPE_CHECKING:
     from sfu.node import Node

@@ -23,13 +23,12 @@ class Loudest:
         self.chosen: set[str] = set()
         """Their tracks."""
 
-    def choose(self, voices: Mapping[str, Voice]) -> tuple[set[str], set[str]]:
-        """Who is let in, and who no more, since the last call. Call this on every tick: it costs a look at each."""
-        before = set(self.chosen)
+    def choose(self, voices: Mapping[str, Voice]) -> set[str]:
+        """Who is forwarded from now on. Call this on every tick: it costs a look at each voice."""
         self.chosen &= voices.keys()
         if len(voices) <= self._most:
             self.chosen.update(voices)
-            return self.chosen - before, before - self.chosen
+            return self.chosen
         loudness = {track_id: _loudness(voice) for track_id, voice in voices.items()}
         shut_out = sorted(voices.keys() - self.chosen, key=lambda track_id: -loudness[track_id])
         while len(self.chosen) < self._most:
@@ -40,7 +39,7 @@ class Loudest:
                 break
             self.chosen.remove(quietest)
             self.chosen.add(track_id)
-        return self.chosen - before, before - self.chosen
+        return self.chosen
 
 
 def _loudness(voice: Voice) -> float:

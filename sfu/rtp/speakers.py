@@ -77,16 +77,16 @@ class Voice:
         "peak",
     )
 
-    def __init__(self, now: float) -> None:
+    def __init__(self) -> None:
         self.peak = 0
         """The loudest since the last `advance`."""
         self.loudness = 0.0
         """The peak of what stood out from the noise, fading by 20 dB a second."""
         self._heard: list[tuple[float, int]] = []
-        self._unit = int(now / UNIT_S)
-        """The next one to be looked at."""
+        self._unit = 0
+        """The next one to be looked at, counted since the clock's zero."""
         self._level = 0
-        self._level_unit = self._unit - _HOLD_UNITS - 1
+        self._level_unit = 0
         self._sound = 0
         """What stood out from the noise in the newest unit."""
         self._block = 0
@@ -176,9 +176,9 @@ class Speakers:
         """By track."""
         return MappingProxyType(self._voices)
 
-    def add(self, track_id: str, now: float) -> Voice:
+    def add(self, track_id: str) -> Voice:
         """A track whose levels will be heard."""
-        self._voices[track_id] = voice = Voice(now)
+        self._voices[track_id] = voice = Voice()
         return voice
 
     def remove(self, track_id: str) -> None:

@@ -9,7 +9,8 @@ shell says how it ended by `entered` or `refused`. Frames that come meanwhile ar
     CONNECTED  join, resume                             Enter           JOINING
     CONNECTED  leave, or a message of a room            INVALID_MESSAGE CONNECTED
     JOINED     offer, answer, ice-candidate, chat,      Relay           JOINED
-               media-state, of the room joined
+               media-state, subscribe, unsubscribe,
+               set-layer, of the room joined
     JOINED     the same of another room                 INVALID_ROOM    JOINED
     JOINED     leave                                    Exit            CONNECTED
     JOINED     join, of the room joined: anew           Enter           JOINING

@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from meet.clock import iso
+from sfu.rtp.layers import LayerId
 from sfu.rtp.parameters import TrackInfo
 from sfu.signaling.messages import SFU, Pc, RoomId, Sdp
+from sfu.signaling.tracks import Speaker
 
 Frame = dict[str, Any]
 
@@ -58,6 +60,7 @@ def joined(
     e2ee: bool,
     participants: Sequence[Frame],
     tracks: Sequence[Frame],
+    speaker: Speaker | None,
     ice_servers: Sequence[Mapping[str, object]],
     now: float,
 ) -> Frame:
@@ -74,6 +77,7 @@ def joined(
         "e2ee": e2ee,
         "participants": list(participants),
         "tracks": list(tracks),
+        "active_speaker": None if speaker is None else _speaker(speaker),
         "ice_servers": list(ice_servers),
         "timestamp": _stamp(now),
     }
@@ -189,9 +193,30 @@ def track_unpublished(info: TrackInfo, now: float) -> Frame:
     return {"type": "track-unpublished", **track(info), "timestamp": _stamp(now)}
 
 
+def active_speaker(speaker: Speaker | None, now: float) -> Frame:
+    """To everybody: who speaks; of nobody, both ids are null."""
+    said = {"user_id": None, "track_id": None} if speaker is None else _speaker(speaker)
+    return {"type": "active-speaker", **said, "timestamp": _stamp(now)}
+
+
+def layers(track_id: str, current: LayerId | None, target: LayerId | None, now: float) -> Frame:
+    """To who receives a video: which of its layers is being sent, and which will be once it can begin there."""
+    return {
+        "type": "layers",
+        "track_id": track_id,
+        "current": None if current is None else current._asdict(),
+        "target": None if target is None else target._asdict(),
+        "timestamp": _stamp(now),
+    }
+
+
 def kicked(reason: str, now: float) -> Frame:
     """The last frame before the server closes: `replaced`, `meeting-deleted`, `removed` or another reason."""
     return {"type": "kicked", "reason": reason, "timestamp": _stamp(now)}
+
+
+def _speaker(speaker: Speaker) -> Frame:
+    return {"user_id": speaker.user_id, "track_id": speaker.track_id}
 
 
 def _stamp(now: float) -> str:

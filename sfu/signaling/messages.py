@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
+from sfu.rtp.layers import HIGHEST
 from sfu.rtp.parameters import Source
 
 MAX_FRAME_BYTES = 64 * 1024
@@ -23,6 +24,8 @@ MAX_URL_CHARS = 2048
 MAX_MIDS = 128
 MAX_MID_CHARS = 32
 """RFC 9143 asks for 3 characters at most, RFC 8843 for a token; browsers count from 0."""
+MAX_PIXELS = 16_384
+"""The longest side of a picture: where AV1's highest levels end (its annex A.3)."""
 MAX_DEPTH = 12
 
 SFU = "sfu"
@@ -136,6 +139,39 @@ class MediaStateChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Subscribe:
+    """The sender wants a track, whatever it would get by itself; how it is looked at is what is said last."""
+
+    room_id: RoomId
+    track_id: str
+    visible: bool = True
+    width: int | None = None
+    """Of the picture on the screen, in device pixels."""
+    height: int | None = None
+    type: Literal["subscribe"] = "subscribe"
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """The sender does not want a track, until `Subscribe`."""
+
+    room_id: RoomId
+    track_id: str
+    type: Literal["unsubscribe"] = "unsubscribe"
+
+
+@dataclass(frozen=True, slots=True)
+class SetLayer:
+    """The sender wants no layer of a video above these; None: no bound."""
+
+    room_id: RoomId
+    track_id: str
+    spatial: int | None = None
+    temporal: int | None = None
+    type: Literal["set-layer"] = "set-layer"
+
+
+@dataclass(frozen=True, slots=True)
 class Chat:
     """Some words to everybody."""
 
@@ -158,7 +194,9 @@ class Pong:
     type: Literal["pong"] = "pong"
 
 
-RoomMessage = Offer | Answer | IceCandidate | MediaStateChange | Chat
+Choice = Subscribe | Unsubscribe | SetLayer
+"""What a client wants of one track."""
+RoomMessage = Offer | Answer | IceCandidate | MediaStateChange | Choice | Chat
 """What is said within a room."""
 ClientMessage = Join | Resume | Leave | RoomMessage | Ping | Pong
 
@@ -252,6 +290,15 @@ class _Fields:
         if value is None or isinstance(value, bool):
             return value
         raise self.invalid(f"'{name}' must be true or false")
+
+    def number(self, name: str, least: int, most: int) -> int | None:
+        value = self._frame.get(name)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool) and least <= value <= most):
+            return value
+        raise self.invalid(f"'{name}' must be a whole number from {least} to {most}")
+
+    def track_id(self) -> str:
+        return self.text("track_id", MAX_ID_CHARS)
 
     def target(self) -> str | None:
         return self.optional_text("target_user_id", MAX_ID_CHARS)
@@ -358,6 +405,30 @@ def _media_state(fields: _Fields) -> MediaStateChange:
     return change
 
 
+def _subscribe(fields: _Fields) -> Subscribe:
+    visible = fields.flag("visible")
+    return Subscribe(
+        fields.room_id(),
+        fields.track_id(),
+        visible is not False,
+        fields.number("width", 1, MAX_PIXELS),
+        fields.number("height", 1, MAX_PIXELS),
+    )
+
+
+def _unsubscribe(fields: _Fields) -> Unsubscribe:
+    return Unsubscribe(fields.room_id(), fields.track_id())
+
+
+def _set_layer(fields: _Fields) -> SetLayer:
+    return SetLayer(
+        fields.room_id(),
+        fields.track_id(),
+        fields.number("spatial", 0, HIGHEST),
+        fields.number("temporal", 0, HIGHEST),
+    )
+
+
 def _chat(fields: _Fields) -> Chat:
     chat = Chat(fields.room_id(), fields.text("message", MAX_CHAT_BYTES))
     if not chat.message.strip():
@@ -383,6 +454,9 @@ _READERS: dict[str, Callable[[_Fields], ClientMessage]] = {
     "answer": _answer,
     "ice-candidate": _ice_candidate,
     "media-state": _media_state,
+    "subscribe": _subscribe,
+    "unsubscribe": _unsubscribe,
+    "set-layer": _set_layer,
     "chat": _chat,
     "ping": _ping,
     "pong": _pong,

@@ -12,158 +12,46 @@ participants send to them) waits in a bounded backlog. An offer of the SFU that 
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from meet.domain.meeting import MeetingRef
 from meet.domain.message import Message, message_id
 from meet.domain.room import RoomRecord
 from meet.domain.session import MediaState, Session
-from sfu.rtp.parameters import Source, TrackInfo
+from sfu.rtp.parameters import TrackInfo
 from sfu.signaling import frames
 from sfu.signaling.connection import CLOSE_REMOVED, CLOSE_REPLACED
+from sfu.signaling.effects import (
+    Choose,
+    Departed,
+    Effect,
+    Hangup,
+    Keep,
+    Send,
+    StartMedia,
+    TellLayers,
+    ToSfu,
+    Unmute,
+)
 from sfu.signaling.frames import Frame, moment
 from sfu.signaling.messages import (
     SFU,
     Answer,
     Chat,
+    Choice,
     IceCandidate,
     MediaStateChange,
     Offer,
     Refused,
-    RoomId,
     RoomMessage,
-    Sdp,
+    SetLayer,
+    Subscribe,
+    Unsubscribe,
 )
-
-BACKLOG_FRAMES = 200
-BACKLOG_BYTES = 512 * 1024
-"""What waits for one lost participant; the oldest goes first."""
-FORMER_SESSIONS = 8
-"""How many sessions back a client may resume from: a `joined` can be lost with its socket too."""
-
-_SHOWN_BY: Mapping[str, frozenset[Source]] = {
-    "audio_enabled": frozenset({"microphone"}),
-    "video_enabled": frozenset({"camera"}),
-    "screen_sharing": frozenset({"screen"}),
-}
-"""A client that doesn't say what it sends is judged by the tracks that it publishes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Tell a session something."""
-
-    session_id: str
-    frame: Frame
-
-
-@dataclass(frozen=True, slots=True)
-class Hangup:
-    """Close the socket of a session that is no longer part of the room."""
-
-    session_id: str
-    code: int
-
-
-@dataclass(frozen=True, slots=True)
-class StartMedia:
-    """Let a user receive the others. `afresh`: forget the media connections that the user had."""
-
-    user_id: str
-    afresh: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ToSfu:
-    """Hand a description to the media plane."""
-
-    user_id: str
-    message: Offer | Answer
-
-
-@dataclass(frozen=True, slots=True)
-class Unmute:
-    """A user sends these again: lift what a moderator had stopped (`True` is all that is ever said)."""
-
-    user_id: str
-    state: Mapping[str, bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Departed:
-    """A participant is gone: end their media, give their seat back."""
-
-    user_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """Write this down."""
-
-    record: Session | Message
-
-
-Effect = Send | Hangup | StartMedia | ToSfu | Unmute | Departed | Keep
-
-
-@dataclass(frozen=True, slots=True)
-class Newcomer:
-    """Who wants to join, by a connection of their own."""
-
-    session_id: str
-    user_id: str
-    username: str
-    """The account's."""
-    participant_id: str
-    room_id: RoomId
-    """The spelling to talk to them with."""
-    joined_at: float
-    shown_as: str | None = None
-    avatar_url: str | None = None
-    ice_servers: Sequence[Mapping[str, object]] = ()
-    replaces: str | None = None
-    """The session that the same socket had until now, where it joins anew."""
-
-
-@dataclass(slots=True)
-class _Participant:
-    session: Session
-    room_id: RoomId
-    shown_as: str
-    avatar_url: str | None
-    joined_at: float
-    former: deque[str] = field(default_factory=lambda: deque(maxlen=FORMER_SESSIONS))
-    lost_at: float | None = None
-    backlog: deque[Frame] = field(default_factory=deque)
-    backlog_bytes: int = 0
-    said: dict[str, bool] = field(default_factory=dict)
-    stopped: set[str] = field(default_factory=set)
-    """What somebody else switched off, and the media plane holds back until the participant says that it is on."""
-    video_quality: str = "high"
-    sdp_as_text: bool = False
-    unanswered: tuple[str, list[Mapping[str, Any]]] | None = None
-    """The SFU's offer that the client hasn't answered."""
-
-    @property
-    def user_id(self) -> str:
-        return self.session.user_id
-
-    def shape(self, sdp: str, kind: str) -> Sdp:
-        return sdp if self.sdp_as_text else {"type": kind, "sdp": sdp}
-
-    def miss(self, frame: Frame) -> None:
-        self.backlog.append(frame)
-        self.backlog_bytes += len(frames.encode(frame))
-        while len(self.backlog) > BACKLOG_FRAMES or self.backlog_bytes > BACKLOG_BYTES:
-            self.backlog_bytes -= len(frames.encode(self.backlog.popleft()))
-
-    def catch_up(self) -> Iterator[Frame]:
-        while self.backlog:
-            yield self.backlog.popleft()
-        self.backlog_bytes = 0
+from sfu.signaling.participant import Newcomer, Participant
+from sfu.signaling.tracks import Speaker, Tracks
 
 
 class Room:
@@ -188,10 +76,9 @@ class Room:
         self.peak_participants = 0
         self._capacity = capacity
         self._resume_s = resume_s
-        self._participants: dict[str, _Participant] = {}
-        self._by_session: dict[str, _Participant] = {}
-        self._tracks: dict[str, dict[str, TrackInfo]] = {}
-        """By user, then by track."""
+        self._participants: dict[str, Participant] = {}
+        self._by_session: dict[str, Participant] = {}
+        self._tracks = Tracks()
 
     @property
     def names(self) -> frozenset[MeetingRef]:
@@ -246,7 +133,7 @@ class Room:
         present = self._participants.get(newcomer.user_id)
         if present is not None:
             effects += self._retire(present, newcomer.replaces, now)
-        participant = _Participant(
+        participant = Participant(
             session=Session(
                 session_id=newcomer.session_id,
                 user_id=newcomer.user_id,
@@ -264,6 +151,7 @@ class Room:
         )
         if present is not None:
             participant.stopped = present.stopped
+            participant.video_quality = present.video_quality
             participant.said = dict.fromkeys(present.stopped, False)
         self._participants[newcomer.user_id] = participant
         self._by_session[newcomer.session_id] = participant
@@ -297,7 +185,7 @@ class Room:
         participant.lost_at = None
         participant.room_id = newcomer.room_id
         self._by_session[newcomer.session_id] = participant
-        effects.append(self._welcome(participant, newcomer.ice_servers, now, resumed=True))
+        effects += [self._welcome(participant, newcomer.ice_servers, now, resumed=True), TellLayers(newcomer.user_id)]
         effects += [self._send(participant, missed) for missed in participant.catch_up()]
         if participant.unanswered:
             effects += self.sfu_offer(participant.user_id, *participant.unanswered, now)
@@ -358,6 +246,8 @@ class Room:
         speaker = self._by_session.get(session_id)
         if speaker is None:
             return []
+        if isinstance(message, Subscribe | Unsubscribe | SetLayer):
+            return self._chosen(speaker, message, now)
         if isinstance(message, Offer | Answer):
             speaker.sdp_as_text = isinstance(message.sdp, str)
         self.total_messages += 1
@@ -397,16 +287,13 @@ class Room:
 
     def track_published(self, info: TrackInfo, now: float) -> list[Effect]:
         """A track can be received: the others are told."""
-        self._tracks.setdefault(info.user_id, {})[info.track_id] = info
+        self._tracks.add(info)
         return self._tell_others(self._participants.get(info.user_id), frames.track_published(info, now))
 
     def track_unpublished(self, info: TrackInfo, now: float) -> list[Effect]:
         """A track has ended: the others are told."""
-        theirs = self._tracks.get(info.user_id, {})
-        if theirs.pop(info.track_id, None) is None:
+        if not self._tracks.remove(info):
             return []
-        if not theirs:
-            del self._tracks[info.user_id]
         return self._tell_others(self._participants.get(info.user_id), frames.track_unpublished(info, now))
 
     def sfu_answer(self, user_id: str, sdp: str, now: float) -> list[Effect]:
@@ -426,6 +313,11 @@ class Room:
             return []
         return [self._send(participant, frames.sfu_offer(participant.shape(sdp, "offer"), tracks, now))]
 
+    def speaker_changed(self, user_id: str | None, track_id: str | None, now: float) -> list[Effect]:
+        """Another one speaks, or (None) who did is gone: everybody is told."""
+        self._tracks.speaker = Speaker(user_id, track_id) if user_id and track_id else None
+        return self._tell_all(frames.active_speaker(self._tracks.speaker, now))
+
     def tell(self, user_id: str, frame: Frame) -> list[Effect]:
         """Tell one participant something, if their socket is there."""
         participant = self._participants.get(user_id)
@@ -433,14 +325,22 @@ class Room:
 
     # Inside
 
-    def _to_sfu(self, speaker: _Participant, message: Offer | Answer, stamp: str, now: float) -> list[Effect]:
+    def _chosen(self, speaker: Participant, choice: Choice, now: float) -> list[Effect]:
+        """Not counted among the messages, nor kept: it says how somebody looks at the room, and nothing to anyone."""
+        try:
+            self._tracks.check(speaker.user_id, choice)
+        except Refused as refusal:
+            return [Send(speaker.session.session_id, frames.error(refusal.code, refusal.message, now, choice.type))]
+        return [Choose(speaker.user_id, choice)]
+
+    def _to_sfu(self, speaker: Participant, message: Offer | Answer, stamp: str, now: float) -> list[Effect]:
         if isinstance(message, Answer):
             speaker.unanswered = None
         kept = self._note(stamp, message.type, speaker, now, {"sdp": message.sdp}, to=SFU)
         return [ToSfu(speaker.user_id, message), kept]
 
     def _relay(
-        self, speaker: _Participant, message: Offer | Answer | IceCandidate, stamp: str, now: float
+        self, speaker: Participant, message: Offer | Answer | IceCandidate, stamp: str, now: float
     ) -> list[Effect]:
         target = self._participants.get(message.target_user_id or "")
         if target is None or target is speaker:
@@ -453,7 +353,7 @@ class Room:
         kept = self._note(stamp, message.type, speaker, now, {name: value}, to=target.user_id)
         return [*self._tell(target, frame, waits=True), kept]
 
-    def _media_said(self, speaker: _Participant, message: MediaStateChange, stamp: str, now: float) -> list[Effect]:
+    def _media_said(self, speaker: Participant, message: MediaStateChange, stamp: str, now: float) -> list[Effect]:
         said = message.said()
         speaker.said.update(said)
         state = self._media_state(speaker).as_dict()
@@ -467,7 +367,7 @@ class Room:
 
     def _welcome(
         self,
-        participant: _Participant,
+        participant: Participant,
         ice_servers: Sequence[Mapping[str, object]],
         now: float,
         *,
@@ -491,13 +391,14 @@ class Room:
                 )
                 for other in others
             ],
-            tracks=[frames.track(info) for other in others for info in self._tracks.get(other.user_id, {}).values()],
+            tracks=[frames.track(info) for other in others for info in self._tracks.of(other.user_id)],
+            speaker=self._tracks.speaker,
             ice_servers=ice_servers,
             now=now,
         )
         return self._send(participant, frame)
 
-    def _retire(self, participant: _Participant, own: str | None, now: float) -> list[Effect]:
+    def _retire(self, participant: Participant, own: str | None, now: float) -> list[Effect]:
         """End the current session for a newer one. `own`: the newer one has the same socket."""
         former = participant.session
         if former.session_id == own:
@@ -506,13 +407,13 @@ class Room:
         effects = self._kick(participant, "replaced", CLOSE_REPLACED, now)
         return [*effects, Keep(self._session(participant).closed())]
 
-    def _kick(self, participant: _Participant, reason: str, code: int, now: float) -> list[Effect]:
+    def _kick(self, participant: Participant, reason: str, code: int, now: float) -> list[Effect]:
         session_id = participant.session.session_id
         if self._by_session.pop(session_id, None) is None:
             return []  # the socket was lost before
         return [self._send(participant, frames.kicked(reason, now)), Hangup(session_id, code)]
 
-    def _depart(self, participant: _Participant, now: float) -> list[Effect]:
+    def _depart(self, participant: Participant, now: float) -> list[Effect]:
         self._participants.pop(participant.user_id, None)
         self._by_session.pop(participant.session.session_id, None)
         farewell = frames.user_left(participant.user_id, participant.session.participant_id, now)
@@ -522,20 +423,18 @@ class Room:
             Keep(self._session(participant).closed()),
         ]
 
-    def _session(self, participant: _Participant) -> Session:
+    def _session(self, participant: Participant) -> Session:
         session = replace(participant.session, media_state=self._media_state(participant))
         return session.lost() if participant.lost_at is not None else session
 
-    def _media_state(self, participant: _Participant) -> MediaState:
-        published = {info.source for info in self._tracks.get(participant.user_id, {}).values()}
-        shown = {name: bool(published & sources) for name, sources in _SHOWN_BY.items()}
-        return MediaState.of({**shown, **participant.said})
+    def _media_state(self, participant: Participant) -> MediaState:
+        return MediaState.of({**self._tracks.shown_by(participant.user_id), **participant.said})
 
     def _note(
         self,
         stamp: str,
         kind: str,
-        speaker: _Participant,
+        speaker: Participant,
         now: float,
         payload: dict[str, Any],
         *,
@@ -546,7 +445,7 @@ class Room:
     def _tell_all(self, frame: Frame, *, waits: bool = False) -> list[Effect]:
         return self._tell_others(None, frame, waits=waits)
 
-    def _tell_others(self, but: _Participant | None, frame: Frame, *, waits: bool = False) -> list[Effect]:
+    def _tell_others(self, but: Participant | None, frame: Frame, *, waits: bool = False) -> list[Effect]:
         return [
             effect
             for participant in self._participants.values()
@@ -554,12 +453,12 @@ class Room:
             for effect in self._tell(participant, frame, waits=waits)
         ]
 
-    def _tell(self, participant: _Participant, frame: Frame, *, waits: bool = False) -> list[Effect]:
+    def _tell(self, participant: Participant, frame: Frame, *, waits: bool = False) -> list[Effect]:
         if participant.lost_at is None:
             return [self._send(participant, frame)]
         if waits:
             participant.miss(frame)
         return []
 
-    def _send(self, participant: _Participant, frame: Frame) -> Send:
+    def _send(self, participant: Participant, frame: Frame) -> Send:
         return Send(participant.session.session_id, {"type": frame["type"], "room_id": participant.room_id, **frame})

@@ -11,7 +11,8 @@ import pytest
 from playwright.async_api import Page, async_playwright
 
 from sfu.endpoint import Endpoint
-from sfu.media import MediaEvent, RoomMedia, SubscribeOffer
+from sfu.media import RoomMedia
+from sfu.media_events import MediaEvent, SubscribeOffer
 from sfu.ortc import read_publish_offer
 from sfu.peer import SubscribePeer
 from sfu.router import Router

@@ -19,7 +19,8 @@ import pytest
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack, VideoStreamTrack
 
 from sfu.endpoint import Endpoint
-from sfu.media import MediaEvent, RoomMedia, SubscribeOffer
+from sfu.media import RoomMedia
+from sfu.media_events import MediaEvent, SubscribeOffer
 
 TIMEOUT_S = 20.0
 TICK_S = 0.02

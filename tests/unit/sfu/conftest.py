@@ -22,7 +22,7 @@ from meet.domain.room import RoomRecord
 from meet.domain.session import Session
 from meet.errors import Conflict, NotFound, Unavailable
 from sfu.clocks import Clocks
-from sfu.media import MediaEvent
+from sfu.media_events import MediaEvent
 from sfu.node import Node
 from sfu.ortc import SdpError
 from sfu.report import RoomReport
@@ -142,6 +142,21 @@ class FakeMedia:
 
     def set_media_state(self, user_id: str, **state: bool | None) -> None:
         self.calls.append(("state", user_id, state))
+
+    def set_video_quality(self, user_id: str, quality: str, now: float) -> None:
+        self.calls.append(("quality", user_id, quality))
+
+    def want(self, user_id: str, track_id: str, now: float, **view: Any) -> None:
+        self.calls.append(("want", user_id, track_id, view))
+
+    def refuse(self, user_id: str, track_id: str, now: float) -> None:
+        self.calls.append(("refuse", user_id, track_id))
+
+    def cap(self, user_id: str, track_id: str, now: float, **layers: int | None) -> None:
+        self.calls.append(("cap", user_id, track_id, layers))
+
+    def tell_layers(self, user_id: str) -> None:
+        self.calls.append(("tell layers", user_id))
 
     def peer_of(self, peer_id: str) -> str | None:
         return peer_id.removesuffix("-peer") if peer_id.endswith("-peer") else None

@@ -11,7 +11,7 @@ from meet.domain.message import Message
 from meet.domain.room import RoomRecord
 from meet.domain.session import Session
 from meet.presence import AsyncPresence, Presence
-from sfu.media import SubscribeOffer, TrackPublished, TrackUnpublished
+from sfu.media_events import SubscribeOffer, TrackPublished, TrackUnpublished
 from sfu.rtp.parameters import RtpParameters, TrackInfo
 from sfu.signaling.connection import CLOSE_REMOVED, CLOSE_RESTART, CLOSE_TRY_AGAIN
 

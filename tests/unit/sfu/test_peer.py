@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from sfu.ortc import SdpError, read_publish_offer
+from sfu.ortc.answer_size import ANSWER_CHARACTERS
 from sfu.ortc.sdp import parse
-from sfu.peer import ANSWER_CHARACTERS, PublishPeer, SubscribePeer
+from sfu.peer import PublishPeer, SubscribePeer
 from sfu.router import Router
 from sfu.rtp.parameters import RemoteTransport, RtpParameters, TrackInfo, TransportParameters
 from sfu.transport import PacketHandler, StateHandler, TransportState
@@ -286,7 +287,7 @@ def take(subscriber: SubscribePeer, tracks: list[TrackInfo], **choices: frozense
     """One round of offer and answer."""
     offer = subscriber.offer(tracks)
     assert offer is not None
-    subscriber.answered(answer_to(offer, **choices), tracks, 0.0)
+    subscriber.answered(answer_to(offer, **choices), 0.0)
     return offer
 
 
@@ -316,7 +317,7 @@ def test_one_offer_at_a_time(subscriber: SubscribePeer, router: Router) -> None:
     both = [*first, *published(router, "video", "video2", user_id="carol")]
     assert subscriber.offer(both) is None
     assert list(mids(subscriber)) == ["audio"]
-    subscriber.answered(answer_to(offer), both, 0.0)
+    subscriber.answered(answer_to(offer), 0.0)
     take(subscriber, both)
     assert list(mids(subscriber)) == ["audio", "video", "video2"]
 
@@ -374,19 +375,19 @@ def test_a_track_that_ends_before_the_answer_is_not_consumed(subscriber: Subscri
     offer = subscriber.offer(tracks)
     assert offer
     router.close_producer("video", 1.0)
-    subscriber.answered(answer_to(offer), tracks[:1], 1.0)
+    subscriber.answered(answer_to(offer), 1.0)
     assert [consumer.producer.track.track_id for consumer in subscriber.consumers] == ["audio"]
 
 
 def test_a_wrong_answer_leaves_the_offer_open(subscriber: SubscribePeer, router: Router) -> None:
     tracks = published(router, "audio")
     with pytest.raises(SdpError, match="no offer"):
-        subscriber.answered("v=0\r\n", tracks, 0.0)
+        subscriber.answered("v=0\r\n", 0.0)
     offer = subscriber.offer(tracks)
     assert offer
     with pytest.raises(SdpError, match="had 1 media sections"):
-        subscriber.answered("v=0\r\n", tracks, 0.0)
-    subscriber.answered(answer_to(offer), tracks, 0.0)
+        subscriber.answered("v=0\r\n", 0.0)
+    subscriber.answered(answer_to(offer), 0.0)
     assert len(subscriber.consumers) == 1
 
 
@@ -396,21 +397,46 @@ def test_an_answer_of_another_connection_is_refused(subscriber: SubscribePeer, r
     offer = subscriber.offer(more)
     assert offer
     with pytest.raises(SdpError, match="another connection"):
-        subscriber.answered(answer_to(offer).replace("CD:CD", "EF:EF"), more, 0.0)
+        subscriber.answered(answer_to(offer).replace("CD:CD", "EF:EF"), 0.0)
 
 
 def test_no_more_sections_than_an_answer_can_hold(subscriber: SubscribePeer, router: Router) -> None:
     """Audio comes first, and the first answer shows how many sections there is room for."""
-    tracks = published(router, *(f"v{i}" for i in range(60)), *(f"audio{i}" for i in range(40)))
+    tracks = published(router, *(f"v{i}" for i in range(80)), *(f"audio{i}" for i in range(40)))
     take(subscriber, tracks)
     kinds = [track["kind"] for track in subscriber.tracks]
     assert kinds.count("audio") == 40
-    assert kinds.count("video") == 10
+    assert kinds.count("video") == 23
     offer = subscriber.offer(tracks)
     assert offer
-    assert len(subscriber.tracks) > 50
+    assert len(subscriber.tracks) > 63
     text = answer_to(offer)
     assert len(text) + 2 * text.count("\n") < ANSWER_CHARACTERS * 1.1
+
+
+def test_videos_have_their_room_however_much_audio_there_is(router: Router, net: Net) -> None:
+    subscriber = SubscribePeer("bob", router, net, lambda: NOON, reserved_videos=10)
+    audio = published(router, *(f"audio{i}" for i in range(99)))
+    take(subscriber, audio)
+    assert len(subscriber.tracks) == subscriber.audio_room or len(subscriber.tracks) == 60
+    while offer := subscriber.offer(audio):
+        subscriber.answered(answer_to(offer), 0.0)
+    assert len(subscriber.tracks) == min(99, subscriber.audio_room)
+    take(subscriber, [*audio, *published(router, *(f"v{i}" for i in range(10)))])
+    assert [track["kind"] for track in subscriber.tracks].count("video") == 10
+
+
+def test_what_is_not_offered_any_more_is_sent_until_the_answer(subscriber: SubscribePeer, router: Router) -> None:
+    tracks = published(router, "audio", "video")
+    take(subscriber, tracks)
+    offer = subscriber.offer(tracks[:1])
+    assert offer
+    assert len(router.consumers("video")) == 1
+    subscriber.answered(answer_to(offer), 1.0)
+    assert router.consumers("video") == ()
+    again = take(subscriber, tracks)
+    assert [s.direction for s in parse(again).sections] == ["sendonly", "sendonly"]
+    assert len(router.consumers("video")) == 1
 
 
 def test_key_frames_are_asked_for_once_packets_can_flow(subscriber: SubscribePeer, router: Router, net: Net) -> None:

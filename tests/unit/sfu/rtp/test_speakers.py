@@ -59,7 +59,7 @@ class Meeting:
     def __init__(self, **people: Level) -> None:
         self.speakers = Speakers()
         self.people = people
-        self.voices = {name: self.speakers.add(name, 0.0) for name in people}
+        self.voices = {name: self.speakers.add(name) for name in people}
         self.changes: list[tuple[float, str | None]] = []
         self._unit = 0
 
@@ -178,7 +178,7 @@ def test_who_claims_to_be_loud_always_is_noise(loudness: int) -> None:
 
 def test_a_flood_counts_no_more_than_its_time_and_is_not_kept() -> None:
     speakers = Speakers()
-    flooder, alice = speakers.add("flooder", 0.0), speakers.add("alice", 0.0)
+    flooder, alice = speakers.add("flooder"), speakers.add("alice")
     levels = speech((0.5, 6.0))
     for unit in range(300):
         now = unit * UNIT_S + 0.001
@@ -194,7 +194,7 @@ def test_a_flood_counts_no_more_than_its_time_and_is_not_kept() -> None:
 
 def test_packets_of_60_ms_and_a_burst_of_late_ones_are_speech_too() -> None:
     speakers = Speakers()
-    alice, bob = speakers.add("alice", 0.0), speakers.add("bob", 0.0)
+    alice, bob = speakers.add("alice"), speakers.add("bob")
     levels = speech((1.0, 5.0))
     for unit in range(250):
         now = unit * UNIT_S + 0.001

@@ -19,6 +19,9 @@ from sfu.signaling.messages import (
     Ping,
     Pong,
     Resume,
+    SetLayer,
+    Subscribe,
+    Unsubscribe,
     parse,
     sdp_text,
 )
@@ -66,6 +69,19 @@ def read(**frame: Any) -> ClientMessage:
             {"type": "media-state", "room_id": ROOM, "audio_enabled": True, "video_enabled": False},
             MediaStateChange(ROOM, True, False),
         ),
+        ({"type": "subscribe", "room_id": ROOM, "track_id": "t"}, Subscribe(ROOM, "t")),
+        (
+            {"type": "subscribe", "room_id": ROOM, "track_id": "t", "visible": False, "width": 1, "height": 16_384},
+            Subscribe(ROOM, "t", False, 1, 16_384),
+        ),
+        (
+            {"type": "subscribe", "room_id": ROOM, "track_id": "t", "visible": None, "width": None},
+            Subscribe(ROOM, "t", True, None, None),
+        ),
+        ({"type": "unsubscribe", "room_id": ROOM, "track_id": "t"}, Unsubscribe(ROOM, "t")),
+        ({"type": "set-layer", "room_id": ROOM, "track_id": "t", "spatial": 0}, SetLayer(ROOM, "t", 0, None)),
+        ({"type": "set-layer", "room_id": ROOM, "track_id": "t", "temporal": 7}, SetLayer(ROOM, "t", None, 7)),
+        ({"type": "set-layer", "room_id": ROOM, "track_id": "t", "spatial": None}, SetLayer(ROOM, "t")),
         ({"type": "chat", "room_id": ROOM, "message": "Hello!", "timestamp": "x"}, Chat(ROOM, "Hello!")),
         ({"type": "ping"}, Ping()),
         ({"type": "pong", "timestamp": 5}, Pong()),
@@ -147,6 +163,21 @@ def test_what_is_not_a_sound_json_object_is_invalid(text: str) -> None:
         {"type": "ice-candidate", "room_id": ROOM, "candidate": "candidate:1"},
         {"type": "media-state", "room_id": ROOM},
         {"type": "media-state", "room_id": ROOM, "audio_enabled": 1},
+        {"type": "subscribe", "room_id": ROOM},
+        {"type": "subscribe", "room_id": ROOM, "track_id": 5},
+        {"type": "subscribe", "room_id": ROOM, "track_id": "x" * 129},
+        {"type": "subscribe", "room_id": ROOM, "track_id": "t", "visible": 1},
+        {"type": "subscribe", "room_id": ROOM, "track_id": "t", "width": 0},
+        {"type": "subscribe", "room_id": ROOM, "track_id": "t", "height": 16_385},
+        {"type": "subscribe", "room_id": ROOM, "track_id": "t", "width": 640.0},
+        {"type": "subscribe", "room_id": ROOM, "track_id": "t", "width": True},
+        {"type": "subscribe", "room_id": ROOM, "track_id": "t", "width": "640"},
+        {"type": "unsubscribe", "room_id": ROOM},
+        {"type": "set-layer", "track_id": "t"},
+        {"type": "set-layer", "room_id": ROOM, "track_id": "t", "spatial": -1},
+        {"type": "set-layer", "room_id": ROOM, "track_id": "t", "spatial": 8},
+        {"type": "set-layer", "room_id": ROOM, "track_id": "t", "temporal": 8},
+        {"type": "set-layer", "room_id": ROOM, "track_id": "t", "temporal": "0"},
         {"type": "chat", "room_id": ROOM},
         {"type": "chat", "room_id": ROOM, "message": ["x"]},
         {"type": "chat", "room_id": ROOM, "message": "  "},
@@ -191,8 +222,15 @@ _KEYS = [
     "pc",
     "data",
     "target_user_id",
+    "track_id",
+    "visible",
+    "width",
+    "height",
+    "spatial",
+    "temporal",
 ]
 _TYPES = ["join", "resume", "leave", "offer", "answer", "ice-candidate", "media-state", "chat", "ping", "pong", "no"]
+_TYPES += ["subscribe", "unsubscribe", "set-layer"]
 
 
 # The machine is shared: how long an example takes says nothing.

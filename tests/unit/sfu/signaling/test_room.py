@@ -7,28 +7,33 @@ from meet.domain.message import Message
 from meet.domain.session import MediaState, Session, SessionStatus
 from sfu.rtp.parameters import RtpParameters, Source, TrackInfo
 from sfu.signaling.connection import CLOSE_REMOVED, CLOSE_REPLACED
+from sfu.signaling.effects import (
+    Choose,
+    Departed,
+    Effect,
+    Hangup,
+    Keep,
+    Send,
+    StartMedia,
+    TellLayers,
+    ToSfu,
+    Unmute,
+)
 from sfu.signaling.messages import (
     Answer,
     Chat,
+    Choice,
     IceCandidate,
     MediaStateChange,
     Offer,
     Refused,
     RoomId,
+    SetLayer,
+    Subscribe,
+    Unsubscribe,
 )
-from sfu.signaling.room import (
-    BACKLOG_FRAMES,
-    Departed,
-    Effect,
-    Hangup,
-    Keep,
-    Newcomer,
-    Room,
-    Send,
-    StartMedia,
-    ToSfu,
-    Unmute,
-)
+from sfu.signaling.participant import BACKLOG_FRAMES, Newcomer
+from sfu.signaling.room import Room
 
 T = 1_700_000_000.0
 STAMP = "2023-11-14T22:13:20Z"
@@ -95,6 +100,7 @@ class TestJoin:
             "e2ee": False,
             "participants": [],
             "tracks": [],
+            "active_speaker": None,
             "ice_servers": servers,
             "timestamp": STAMP,
         }
@@ -475,6 +481,58 @@ class TestBroadcast:
         assert receivers(effects, "track-published") == {"bob-1"}
         assert receivers(room.track_unpublished(track("alice"), T), "track-unpublished") == {"bob-1"}
         assert room.track_unpublished(track("alice"), T) == []
+
+    @pytest.mark.parametrize(
+        "choice", [Subscribe(123, "t1", False, 320, 180), Unsubscribe(123, "t1"), SetLayer(123, "t1", 0, 1)]
+    )
+    def test_what_somebody_wants_of_anothers_track_goes_to_the_media(self, choice: Choice) -> None:
+        room = room_of("alice", "bob")
+        room.track_published(track("alice"), T)
+        assert room.receive("bob-1", choice, T) == [Choose("bob", choice)]
+        assert room.total_messages == 0
+
+    @pytest.mark.parametrize(
+        ("who", "choice", "code"),
+        [
+            ("bob-1", Subscribe(123, "gone"), "TRACK_NOT_FOUND"),
+            ("bob-1", Unsubscribe(123, "gone"), "TRACK_NOT_FOUND"),
+            ("bob-1", SetLayer(123, "gone"), "TRACK_NOT_FOUND"),
+            ("alice-1", Subscribe(123, "t1"), "INVALID_MESSAGE"),
+            ("bob-1", SetLayer(123, "t2"), "INVALID_MESSAGE"),
+        ],
+    )
+    def test_what_cannot_be_chosen_is_an_error(self, who: str, choice: Choice, code: str) -> None:
+        room = room_of("alice", "bob")
+        room.track_published(track("alice"), T)
+        room.track_published(track("alice", "microphone", "t2"), T)
+        room.track_published(track("alice", "camera", "gone"), T)
+        room.track_unpublished(track("alice", "camera", "gone"), T)
+        [frame] = frames_to(who, room.receive(who, choice, T))
+        assert (frame["type"], frame["code"], frame["request_type"]) == ("error", code, choice.type)
+
+    def test_who_speaks_is_told_to_all_and_to_who_comes(self) -> None:
+        room = room_of("alice", "bob")
+        effects = room.speaker_changed("alice", "t1", T)
+        assert receivers(effects, "active-speaker") == {"alice-1", "bob-1"}
+        said = {"type": "active-speaker", "room_id": "meeting-123", "user_id": "alice", "track_id": "t1"}
+        assert frames_to("bob-1", effects) == [{**said, "timestamp": STAMP}]
+        [joined] = frames_to("carol-1", room.join(newcomer("carol"), T))
+        assert joined["active_speaker"] == {"user_id": "alice", "track_id": "t1"}
+        effects = room.speaker_changed(None, None, T)
+        assert frames_to("bob-1", effects) == [{**said, "user_id": None, "track_id": None, "timestamp": STAMP}]
+        [joined] = frames_to("dave-1", room.join(newcomer("dave"), T))
+        assert joined["active_speaker"] is None
+
+    def test_who_resumes_is_told_of_layers_anew(self) -> None:
+        room = room_of("alice")
+        room.lose("alice-1", T)
+        assert TellLayers("alice") in room.resume("alice-1", newcomer("alice", 2), T)
+
+    def test_a_bound_quality_stays_when_joining_anew(self) -> None:
+        room = room_of("alice")
+        room.set_media_state("alice", {}, T, video_quality="low")
+        room.join(newcomer("alice", 2), T)
+        assert room.set_media_state("alice", {}, T)[0]["video_quality"] == "low"
 
 
 class TestRemoval:
