@@ -237,15 +237,22 @@ class Share:
 
 
 def _worthwhile(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """Those that are better than all that cost less.
+    """Those that are better than all that cost less. A larger picture that moves at a quarter of its pace is not.
 
     What has no bit rate yet could cost anything: of several such, only the lowest is tried.
     """
     kept: list[Layer] = []
     for layer in (layer for layer in layers if layer.bitrate_bps > 0):
-        if not kept or layer.id > kept[-1].id:
+        better = not kept or layer.id > kept[-1].id
+        if better and (not kept or layer.id.spatial == kept[0].id.spatial or not _slow(layer, layers)):
             kept.append(layer)
     return tuple(kept or sorted(layers, key=lambda layer: layer.id)[:1])
+
+
+def _slow(layer: Layer, layers: tuple[Layer, ...]) -> bool:
+    """Whether it has less than half of the frames of its spatial layer."""
+    whole = max(each.frame_rate for each in layers if each.id.spatial == layer.id.spatial)
+    return 2.2 * layer.frame_rate < whole
 
 
 def _with(claims: list[Claim], held: dict[int, LayerId | None]) -> list[Claim]:

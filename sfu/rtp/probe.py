@@ -37,11 +37,12 @@ class Probe:
         """Whether all its packets were told about, or never will be."""
         self._departures = departures
         self._came: list[Passage] = []
-        self._lost = 0
+        self._lost = self._told = 0
 
     def end(self) -> None:
         """The packet that left last was its last."""
         self.last = self._departures.next - 1
+        self.done = self._told >= self.last
 
     def covers(self, index: int) -> bool:
         """Whether a packet belongs to it."""
@@ -52,7 +53,8 @@ class Probe:
         own = self.covers(passage.number)
         if own and not self.done:
             self._came.append(passage)
-        self.done = self.done or (self.last is not None and passage.number >= self.last)
+        self._told = max(self._told, passage.number)
+        self.done = self.last is not None and self._told >= self.last
         return own
 
     def lose(self, number: int) -> bool:
