@@ -102,8 +102,8 @@ class Dtls:
         """Take one datagram from the peer."""
         if self.state not in ("handshaking", "connected"):
             return
-        passes = self._guard.passes if self.state == "handshaking" else _is_signed
-        records = b"".join(record for record in _records(datagram) if passes(record))
+        admit = self._guard.admit if self.state == "handshaking" else _signed
+        records = b"".join(map(admit, _records(datagram)))
         if not records:
             return
         self._ssl.bio_write(records)
@@ -231,6 +231,6 @@ def _records(datagram: bytes) -> Iterator[bytes]:
         position = end
 
 
-def _is_signed(record: bytes) -> bool:
-    """Whether the record claims to be of a later epoch than 0, and so to be authenticated."""
-    return record[3:5] != b"\0\0"
+def _signed(record: bytes) -> bytes:
+    """The record if it claims to be authenticated, being of a later epoch than 0; else nothing."""
+    return record if record[3:5] != b"\0\0" else b""

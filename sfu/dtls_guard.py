@@ -3,7 +3,7 @@
 An address tells who sent a datagram only as long as nobody forges it. So two things are asked of a record that is
 not authenticated yet, before OpenSSL, for which an unexpected one is the end of the handshake, gets to see it:
 
-* It must be one that a peer may send now (`Guard.passes`): a piece of a handshake message of the other role, whole
+* It must be one that a peer may send now (`Guard.admit`): a piece of a handshake message of the other role, whole
   and with lengths that add up, or ChangeCipherSpec. Alerts aren't: 15 bytes would end a handshake. A peer that means
   one will not finish the handshake either, and the deadline ends that.
 * A handshake begins with a ClientHello that repeats our cookie (section 4.2.1). One without is answered with a
@@ -38,7 +38,7 @@ LAST = 9
 """The highest message_seq; a handshake has up to 6 messages in plaintext from one end."""
 COOKIE_SIZE = 16
 
-_RECORD = Struct("!BHHHLH")
+_HEAD = Struct("!BHQH")
 _RECORD_SIZE = 13
 _MESSAGE_SIZE = 12
 _VERSION_1_0, _VERSION_1_2 = 0xFEFF, 0xFEFD
@@ -82,12 +82,16 @@ def cookie_of(hello: Piece) -> bytes | None:
 def first_hello() -> bytes:
     """The shortest ClientHello, without a cookie: it brings a server of OpenSSL to where it awaits one with it."""
     body = _VERSION_1_2.to_bytes(2, "big") + bytes(32) + b"\0" + b"\0" + b"\0\2\xc0\x2b" + b"\1\0"
-    return _record(0, _message(HELLO, body))
+    return _record(_message(HELLO, body))
 
 
-def verify_request(sequence: int, cookie: bytes) -> bytes:
-    """HelloVerifyRequest, under the record sequence number of the hello that it answers (section 4.2.1)."""
-    return _record(sequence, _message(HELLO_VERIFY, _VERSION_1_0.to_bytes(2, "big") + bytes((len(cookie),)) + cookie))
+def verify_request(cookie: bytes) -> bytes:
+    """HelloVerifyRequest, as the record 0.
+
+    Section 4.2.1 would have it under the number of the hello that it answers, so a forger could choose it, and with a
+    high one make the client take all our later records for replays. A client needs to take only one of them.
+    """
+    return _record(_message(HELLO_VERIFY, _VERSION_1_0.to_bytes(2, "big") + bytes((len(cookie),)) + cookie))
 
 
 class Guard:
@@ -98,13 +102,24 @@ class Guard:
         self.cookie = secrets.token_bytes(COOKIE_SIZE)
         self.greeted = role == "client"
         """Whether the handshake has begun."""
+        self._admitted = 0
         self.replies: list[bytes] = []
         """Records to send back; whoever does clears it."""
 
-    def passes(self, record: bytes) -> bool:
-        """Whether a whole record is one for OpenSSL. `greeted` turns true with the one that begins the handshake."""
+    def admit(self, record: bytes) -> bytes:
+        """What OpenSSL is to be given of a whole record; nothing where that is nothing.
+
+        `greeted` turns true with the one that begins the handshake. Records get numbers of our own: whoever could
+        choose them would, with a high one, make all that come later look like replays.
+        """
         if record[3:5] != b"\0\0":  # OpenSSL drops what turns out not to be signed
-            return self.greeted and record[3:5] == b"\0\1"
+            return record if self.greeted and record[3:5] == b"\0\1" else b""
+        if not self._is_due(record):
+            return b""
+        self._admitted += 1
+        return record[:5] + self._admitted.to_bytes(6, "big") + record[11:]
+
+    def _is_due(self, record: bytes) -> bool:
         if record[0] == CHANGE_CIPHER_SPEC:
             return self.greeted and record[_RECORD_SIZE:] == b"\1"
         piece = read_piece(record) if record[0] == HANDSHAKE else None
@@ -113,17 +128,17 @@ class Guard:
         if piece.kind != HELLO:
             return self.greeted
         if not self.greeted:
-            self._hear(piece, int.from_bytes(record[5:11], "big"))
+            self._hear(piece)
         return self.greeted and piece.number == 1
 
-    def _hear(self, hello: Piece, sequence: int) -> None:
+    def _hear(self, hello: Piece) -> None:
         cookie = cookie_of(hello) if not hello.offset else None
         if cookie is None:
             return
         if hello.number == 1 and compare_digest(cookie, self.cookie):
             self.greeted = True
         else:
-            self.replies.append(verify_request(sequence, self.cookie))
+            self.replies.append(verify_request(self.cookie))
 
 
 def _message(kind: int, body: bytes) -> bytes:
@@ -132,6 +147,6 @@ def _message(kind: int, body: bytes) -> bytes:
     return bytes((kind,)) + size + b"\0\0" + bytes(3) + size + body
 
 
-def _record(sequence: int, body: bytes) -> bytes:
-    """A plaintext handshake record, of the version that says nothing (section 4.2.1)."""
-    return _RECORD.pack(HANDSHAKE, _VERSION_1_0, 0, sequence >> 32, sequence & 0xFFFFFFFF, len(body)) + body
+def _record(body: bytes) -> bytes:
+    """A plaintext handshake record with the number 0, of the version that says nothing (section 4.2.1)."""
+    return _HEAD.pack(HANDSHAKE, _VERSION_1_0, 0, len(body)) + body

@@ -1,7 +1,8 @@
 """Peers for measuring: real ICE, DTLS and SRTP on a socket each, no decoding, no event loop.
 
-A peer here is a full ICE agent in the controlling role with one candidate pair, and the DTLS client. It is written
-for a generator that must cost less than what it measures: blocking set-up, then one `select` loop over every socket.
+A peer here is a full ICE agent in the controlling role with one candidate pair, and mostly the DTLS client. It is
+written for a generator that must cost less than what it measures: blocking set-up, then one `select` loop over every
+socket.
 """
 
 from __future__ import annotations
@@ -74,6 +75,8 @@ class Peer:
     certificate: Certificate
     ufrag: str = field(default_factory=lambda: secrets.token_hex(4))
     pwd: str = field(default_factory=lambda: secrets.token_hex(12))
+    passive: bool = False
+    """Whether it is DTLS's server, as FFmpeg is."""
 
     def __post_init__(self) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -118,7 +121,7 @@ class Peer:
 
     def _handshake(self, end: float) -> None:
         ssl = SSL.Connection(self.certificate.context, None)
-        ssl.set_connect_state()
+        (ssl.set_accept_state if self.passive else ssl.set_connect_state)()
         while True:
             try:
                 ssl.do_handshake()
@@ -145,8 +148,9 @@ class Peer:
         material = ssl.export_keying_material(b"EXTRACTOR-dtls_srtp", 2 * (key + salt))
         client = material[:key] + material[2 * key : 2 * key + salt]
         server = material[key : 2 * key] + material[2 * key + salt :]
-        self._tx = Session(_policy(profile, client, Policy.SSRC_ANY_OUTBOUND))
-        self._rx = Session(_policy(profile, server, Policy.SSRC_ANY_INBOUND))
+        ours, theirs = (server, client) if self.passive else (client, server)
+        self._tx = Session(_policy(profile, ours, Policy.SSRC_ANY_OUTBOUND))
+        self._rx = Session(_policy(profile, theirs, Policy.SSRC_ANY_INBOUND))
         self._ssl = ssl
 
     def send(self, packet: bytes) -> None:
