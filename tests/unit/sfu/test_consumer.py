@@ -12,6 +12,7 @@ from sfu.rtp.packet import RtpPacket, header, parse
 from sfu.rtp.parameters import (
     ABS_SEND_TIME_URI,
     MID_URI,
+    TRANSPORT_CC_URI,
     Encoding,
     HeaderExtension,
     RtpCodec,
@@ -25,7 +26,12 @@ OPUS = RtpCodec("audio/opus", 111, 48000, 2)
 RTX = RtpCodec("video/rtx", 97, 90000, parameters=(("apt", "96"),))
 THEIR_VP8 = RtpCodec("video/VP8", 120, 90000, feedback=("nack", "nack pli"))
 THEIR_RTX = RtpCodec("video/rtx", 121, 90000, parameters=(("apt", "120"),))
-EXTENSIONS = (HeaderExtension(1, MID_URI), HeaderExtension(2, ABS_SEND_TIME_URI))
+NUMBERS = 3
+EXTENSIONS = (
+    HeaderExtension(1, MID_URI),
+    HeaderExtension(2, ABS_SEND_TIME_URI),
+    HeaderExtension(NUMBERS, TRANSPORT_CC_URI),
+)
 SSRC, OUT, OUT_RTX = 1000, 7000, 7001
 KEY = bytes.fromhex("10 100200 9d012a 8002 6801") + bytes(50)
 DELTA = bytes.fromhex("10 110200") + bytes(50)
@@ -123,7 +129,7 @@ def test_video_begins_at_a_key_frame_which_is_asked_for():
     first, second = call.subscriber.take()
     assert first.payload == KEY
     assert first.payload_type == 120
-    assert first.elements.keys() == {1, 2}
+    assert first.elements.keys() == {1, 2, NUMBERS}
     assert first.elements[1] == b"3"
     assert second.index == first.index + 1
     assert 0 < first.index < 1 << 15
@@ -267,6 +273,70 @@ def test_the_bytes_are_the_same_after_a_pause_and_another_source():
     assert len(sent) == 3
     call.say(rtcp.nack(9, OUT, [packet.sequence_number for packet in sent]), now=3.0)
     assert numbers(call.subscriber.take()) == numbers(sent)
+
+
+def transport_wide(packets: list[RtpPacket]) -> list[int]:
+    return [int.from_bytes(packet.elements[NUMBERS]) for packet in packets]
+
+
+def test_every_packet_of_the_transport_has_the_next_number_repetitions_too():
+    call = Call()
+    for n in range(1, 5):
+        call.send(n, KEY if n == 1 else DELTA)
+    call.say(rtcp.nack(9, OUT, [call.subscriber.packets[1].sequence_number]))
+    call.send(5)
+    assert [packet.ssrc for packet in call.subscriber.packets] == [OUT] * 4 + [OUT_RTX, OUT]
+    assert transport_wide(call.subscriber.packets) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_stream_that_is_repeated_without_rtx_has_no_numbers():
+    call = Call(with_rtx=False)
+    call.send(1, KEY)
+    assert NUMBERS not in call.subscriber.packets[0].elements
+
+
+def test_sound_that_has_numbers_is_never_repeated_whoever_asks():
+    call = Call("audio")
+    for n in range(1, 4):
+        call.send(n)
+    sent = call.subscriber.take()
+    assert transport_wide(sent) == [1, 2, 3]
+    call.say(rtcp.nack(9, OUT, [packet.sequence_number for packet in sent]))
+    assert call.subscriber.take() == []
+
+
+def test_a_probe_repeats_the_newest_packets_over_rtx():
+    call = Call()
+    for n in range(1, 30):
+        call.send(n, KEY if n == 1 else DELTA)
+    sent = call.subscriber.take()
+    octets = call.consumer.probe(500, 2.0)
+    probe = call.subscriber.take()
+    assert {packet.ssrc for packet in probe} == {OUT_RTX}
+    assert [int.from_bytes(packet.payload[:2]) for packet in probe] == [
+        packet.sequence_number for packet in reversed(sent[-len(probe) :])
+    ]
+    assert 500 <= octets < 700
+    assert transport_wide(probe) == list(range(30, 30 + len(probe)))
+
+
+def test_a_probe_before_anything_was_sent_is_padding():
+    call = Call()
+    octets = call.consumer.probe(1000, 2.0)
+    probe = call.subscriber.take()
+    assert {(packet.ssrc, packet.payload_type, packet.payload) for packet in probe} == {(OUT_RTX, 121, b"")}
+    assert 1000 <= octets < 1400
+    assert octets == pytest.approx(len(probe) * (255 + 32), abs=len(probe) * 4)
+
+
+def test_who_knows_no_rtx_or_is_not_connected_is_not_probed():
+    call = Call(with_rtx=False)
+    assert call.consumer.probe(1000, 2.0) == 0
+    assert Call("audio").consumer.probe(1000, 2.0) == 0
+    call = Call()
+    call.router.connected("b", False)
+    assert call.consumer.probe(1000, 2.0) == 0
+    assert call.subscriber.take() == []
 
 
 def test_a_repetition_is_not_repeated_at_once():

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from sfu.consumer import Consumer
 from sfu.router import Router
-from sfu.rtp import rtcp
-from sfu.rtp.packet import header, write_elements
+from sfu.rtp import rtcp, twcc
+from sfu.rtp.packet import header, parse, write_elements
 from sfu.rtp.parameters import (
     MID_URI,
     TRANSPORT_CC_URI,
@@ -21,6 +21,7 @@ from sfu.rtp.parameters import (
 from sfu.rtp.twcc import TransportFeedback
 
 VP8 = RtpCodec("video/VP8", 96, 90000, feedback=("nack", "nack pli"))
+RTX = RtpCodec("video/rtx", 97, 90000, parameters=(("apt", "96"),))
 OPUS = RtpCodec("audio/opus", 111, 48000, 2)
 MID = HeaderExtension(4, MID_URI)
 KEY = bytes.fromhex("10 100200 9d012a 8002 6801") + bytes(50)
@@ -31,11 +32,13 @@ class Transport:
 
     def __init__(self) -> None:
         self.packets: list[tuple[int, bytes]] = []
+        self.headers: list[bytes] = []
         self.indices: list[int] = []
         self.rtcp: list[rtcp.RtcpPacket] = []
 
     def send_rtp(self, ssrc: int, index: int, header: bytes, payload: bytes) -> None:
         self.packets.append((ssrc, payload))
+        self.headers.append(header)
         self.indices.append(index)
 
     def send_rtcp(self, packet: bytes) -> None:
@@ -370,3 +373,39 @@ def test_a_publisher_of_numbered_packets_is_told_of_all_that_came(room):
     assert (feedback.base, feedback.count) == (0, 3)
     assert len(feedback.received) == 3
     assert not room.transport("alice").of(rtcp.Remb)
+
+
+def test_a_subscribers_feedback_reaches_its_path_and_nobody_elses(room):
+    room.publish("cam", "alice", ssrc=1)
+    numbers = HeaderExtension(5, TRANSPORT_CC_URI)
+    for peer_id, ssrc in (("bob", 900), ("carol", 901)):
+        parameters = RtpParameters("7", "video", (VP8, RTX), (MID, numbers), (Encoding(ssrc, ssrc + 10),))
+        room.router.consume("cam", parameters, room.transport(peer_id), 0.0, peer_id=peer_id)
+    room.send("alice", 1)
+    room.say("bob", twcc.write(TransportFeedback(9, 900, 1, 1, 0, ((0, 4000),))), now=1.05)
+    assert room.router.downlink("bob").rtt_ms == pytest.approx(50)
+    assert room.router.downlink("carol").rtt_ms is None
+    assert room.router.downlink("alice") is None
+    assert room.router.downlink("nobody") is None
+    room.say("carol", rtcp.remb(9, 700_000, [901]))
+    assert room.router.downlink("carol").bitrate_bps == pytest.approx(700_000, rel=0.001)
+
+
+def test_transport_wide_numbers_go_on_while_a_subscriber_has_nothing(room):
+    room.publish("cam", "alice", ssrc=1)
+    numbers = HeaderExtension(5, TRANSPORT_CC_URI)
+
+    def subscribe(ssrc: int) -> Consumer:
+        parameters = RtpParameters("7", "video", (VP8, RTX), (MID, numbers), (Encoding(ssrc, ssrc + 1),))
+        return room.router.consume("cam", parameters, room.transport("bob"), 0.0, peer_id="bob")
+
+    first = subscribe(900)
+    room.send("alice", 1, 1)
+    room.router.close_consumer(first, 1.0)
+    subscribe(910)
+    room.send("alice", 1, 2)
+    assert [int.from_bytes(parse(head).elements[5]) for head in room.transport("bob").headers] == [1, 2]
+    room.transport("bob").connected = False
+    room.router.close_producer("cam", 2.0)
+    room.router.connected("bob", False)
+    assert room.router.downlink("bob") is None
