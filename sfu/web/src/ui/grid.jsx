@@ -25,13 +25,13 @@ function useWatching(call) {
   return watching;
 }
 
-/** Scroll to who leads the talk, where they are out of view and nobody else is being looked for. */
-function useFollowing(stage, activeSpeaker) {
+/** Scroll to who else leads the talk, where they are out of view and nobody is being looked for by hand. */
+function useFollowing(stage, { activeSpeaker, userId }) {
   const touched = useRef(-Infinity);
   useEffect(() => {
     const { current } = stage;
     const busy = performance.now() - touched.current < HANDS_OFF_MS || current.contains(document.activeElement);
-    if (!activeSpeaker || busy) return;
+    if (!activeSpeaker || activeSpeaker === userId || busy) return;
     const tile = [...current.querySelectorAll('.tile.camera')].find(({ dataset }) => dataset.user === activeSpeaker);
     const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
     tile?.scrollIntoView({ block: 'nearest', inline: 'nearest', behavior: calm ? 'auto' : 'smooth' });
@@ -81,7 +81,7 @@ export function Grid({ call, user, tracks }) {
   const element = useRef(null);
   const { width, height } = useSize(element);
   const watching = useWatching(call);
-  const hands = useFollowing(element, call.activeSpeaker);
+  const hands = useFollowing(element, call);
   // undefined: nothing was chosen, so a screen that somebody shares is large
   const [chosen, setChosen] = useState(undefined);
 
@@ -91,9 +91,10 @@ export function Grid({ call, user, tracks }) {
   const layout = large ? spotlightFor(tiles.length, width, height) : gridFor(tiles.length, width, height);
 
   const choose = ({ key, userId, kind = 'camera' }) => {
-    setChosen(key === large?.key ? null : key);
+    const shrinks = key === large?.key;
+    setChosen(shrinks ? null : key);
     // who is made large is to be seen, also where there are more than the server gives unasked
-    if (key !== large?.key && !call.participants.get(userId)?.media[kind]) call.subscribe(userId, kind);
+    if (!shrinks) call.subscribe(userId, kind);
   };
 
   return (
@@ -111,7 +112,7 @@ export function Grid({ call, user, tracks }) {
             {...tile}
             call={call}
             watching={watching}
-            active={tile.kind !== 'screen' && tile.userId === call.activeSpeaker}
+            active={tile.kind !== 'screen' && !tile.muted && tile.userId === call.activeSpeaker}
             pinned={key === large?.key}
             width={key === large?.key ? layout.large : undefined}
             onPin={tiles.length > 1 ? () => choose({ key, ...tile }) : undefined}
