@@ -9,12 +9,12 @@ passes to somebody else, who comes to the front. So each such change, and each v
 video; somebody who comes into a full room brings none.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from sfu.rtp.layers import HIGHEST, LayerId, View
-from sfu.rtp.parameters import TrackInfo
+from sfu.rtp.parameters import AUDIO_LEVEL_URI, TrackInfo
 
 VideoQuality = Literal["low", "medium", "high"]
 
@@ -62,35 +62,33 @@ def choose(
 
     `tracks` are in the order of who is there longest, `wishes` by track; `spoke` has users, who has the floor or had
     it last first; `heard` has audio tracks, those let in last first. `audio_room` is how many audio tracks the
-    connection can hold.
+    connection can hold: where that is not all, those that were not heard for longest wait until they are.
     """
-    offered = [track for track in tracks if wishes.get(track.track_id, NO_WISH).wanted is not False]
-    age = {track.track_id: place for place, track in enumerate(offered)}
-    recency = {user_id: place for place, user_id in reversed(list(enumerate(spoke)))}
-    loudness = {track_id: place for place, track_id in reversed(list(enumerate(heard)))}
+    offered = [track for track in tracks if _wish(track, wishes).wanted is not False]
+    audio = [track for track in offered if track.kind == "audio"]
+    videos = [track for track in offered if track.kind == "video"]
+    voices, faces = _places(heard), _places(spoke)
 
-    def is_wanted(track: TrackInfo) -> bool:
-        return wishes.get(track.track_id, NO_WISH).wanted is True
+    def audio_rank(track: TrackInfo) -> tuple[bool, bool, int]:
+        # What can't be judged is forwarded always, so it is wanted as what a screen plays is.
+        judged = track.source == "microphone" and track.parameters.extension_id(AUDIO_LEVEL_URI) is not None
+        return not _wish(track, wishes).wanted, judged, voices.get(track.track_id, len(voices))
 
-    def audio_rank(track: TrackInfo) -> tuple[bool, bool, int, int]:
-        place = loudness.get(track.track_id, len(loudness))
-        return not is_wanted(track), track.source != "screen-audio", place, age[track.track_id]
-
-    def video_rank(track: TrackInfo) -> tuple[bool, bool, int, int]:
-        place = recency.get(track.user_id, len(recency))
+    def video_rank(track: TrackInfo) -> tuple[bool, bool, int]:
         is_screen = track.source == "screen"
-        return not is_wanted(track), not is_screen, 0 if is_screen else place, age[track.track_id]
+        place = 0 if is_screen else faces.get(track.user_id, len(faces))
+        return not _wish(track, wishes).wanted, not is_screen, place
 
-    audio = _ranked(offered, "audio", audio_rank)[:audio_room]
-    videos = _ranked(offered, "video", video_rank)
-    wanted = sum(map(is_wanted, videos))
-    return audio + videos[: max(last_n, wanted)]
+    wanted = sum(_wish(track, wishes).wanted is True for track in videos)
+    return sorted(audio, key=audio_rank)[:audio_room] + sorted(videos, key=video_rank)[: max(last_n, wanted)]
 
 
-def _ranked(
-    tracks: Iterable[TrackInfo], kind: str, rank: Callable[[TrackInfo], tuple[bool, bool, int, int]]
-) -> list[TrackInfo]:
-    return sorted((track for track in tracks if track.kind == kind), key=rank)
+def _wish(track: TrackInfo, wishes: Mapping[str, Wish]) -> Wish:
+    return wishes.get(track.track_id, NO_WISH)
+
+
+def _places(order: Sequence[str]) -> dict[str, int]:
+    return {name: place for place, name in enumerate(order)}
 
 
 def quality_bound(quality: VideoQuality, spatial_layers: int) -> int:
