@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from sfu.rtp import rtcp
 from sfu.rtp.bits import KeyFrame
-from sfu.rtp.codecs import red_primary
 from sfu.rtp.extensions import Sharing
 from sfu.rtp.ladder import Ladder
 from sfu.rtp.layers import Layer
@@ -12,6 +11,7 @@ from sfu.rtp.measured import measured_layers
 from sfu.rtp.packet import PacketError, RtpPacket
 from sfu.rtp.parameters import DEPENDENCY_DESCRIPTOR_URI, TRANSPORT_CC_URI, RtpCodec, RtpTransport, TrackInfo
 from sfu.rtp.reader import PayloadReader
+from sfu.rtp.red import red_primary
 from sfu.rtp.stats import Rate, TrackStats
 from sfu.rtp.stream import RtpStream
 from sfu.rtp.streams import StreamTable

@@ -7,6 +7,7 @@ from sfu.producer import Producer
 from sfu.rtp.matching import payload_types
 from sfu.rtp.packet import RtpPacket
 from sfu.rtp.parameters import RtpParameters
+from sfu.rtp.red import red_passage
 from sfu.rtp.stream import RtpStream
 
 
@@ -25,7 +26,9 @@ class Switch:
         self.consumer = consumer
         self.producer = producer
         self.parameters = parameters
-        self._types = frozenset(payload_types(producer.track.parameters, parameters))
+        source = producer.track.parameters
+        red = red_passage(source, parameters)
+        self._types = {*payload_types(source, parameters), *([red.source_type] if red else [])}
         self._done = done
 
     def forward(self, stream: RtpStream, packet: RtpPacket) -> None:

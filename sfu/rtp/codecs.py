@@ -1,13 +1,12 @@
 """What a forwarder reads of a payload: where a key frame starts, and how large the picture is. Nothing is decoded.
 
-Only the first packet of a key frame is recognised: there a subscriber may begin. Each codec has a file of its own;
-RED (RFC 2198) is here.
+Only the first packet of a key frame is recognised: there a subscriber may begin. Each codec has a file of its own.
 """
 
 from collections.abc import Callable
 
 from sfu.rtp.av1 import av1
-from sfu.rtp.bits import KeyFrame, need
+from sfu.rtp.bits import KeyFrame
 from sfu.rtp.h264 import h264
 from sfu.rtp.vp8 import vp8
 from sfu.rtp.vp9 import vp9
@@ -19,21 +18,6 @@ Detector = Callable[[bytes], KeyFrame | None]
 def detector(codec: str) -> Detector | None:
     """The detector for a codec's name in lower case; None where every packet is a place to begin, as in audio."""
     return _DETECTORS.get(codec)
-
-
-def red_primary(payload: bytes) -> tuple[int, bytes]:
-    """The payload type and payload of the newest block of a RED packet (RFC 2198 section 3)."""
-    at = skipped = 0
-    while True:
-        need(payload, at + 1)
-        if not payload[at] & 0x80:
-            break
-        need(payload, at + 4)
-        skipped += (payload[at + 2] & 3) << 8 | payload[at + 3]
-        at += 4
-    start = at + 1 + skipped
-    need(payload, start)
-    return payload[at] & 0x7F, payload[start:]
 
 
 _DETECTORS: dict[str, Detector] = {"vp8": vp8, "vp9": vp9, "h264": h264, "av1": av1}

@@ -32,8 +32,8 @@ def _profile(codec: RtpCodec) -> tuple[str, ...]:
 def payload_types(source: RtpParameters, target: RtpParameters) -> dict[int, int]:
     """The subscriber's payload type for each of the publisher's that it understands.
 
-    RED is among them only where all numbers are the same on both sides, because its blocks carry them inside the
-    payload (RFC 2198 section 3). Raises `IncompatibleCodecs` where there is nothing in common.
+    RED is among them only where the numbers of all others are the same on both sides, because its blocks carry them
+    inside the payload (RFC 2198 section 3); `sfu.rtp.red` has what else can be done. Raises `IncompatibleCodecs` where there is nothing in common.
     """
     found: dict[int, int] = {}
     for of in source.codecs:
@@ -42,10 +42,10 @@ def payload_types(source: RtpParameters, target: RtpParameters) -> dict[int, int
         to = next((codec for codec in target.codecs if same_codec(of, codec)), None)
         if to is not None:
             found[of.payload_type] = to.payload_type
-    if any(of != to for of, to in found.items()):
-        for codec in source.codecs:
-            if codec.name == "red":
-                found.pop(codec.payload_type, None)
+    red = {codec.payload_type for codec in source.codecs if codec.name == "red"}
+    if not found.keys() > red or any(of != to for of, to in found.items() if of not in red):
+        for payload_type in red:
+            found.pop(payload_type, None)
     if not found:
         raise IncompatibleCodecs("the publisher and the subscriber have no codec in common")
     return found

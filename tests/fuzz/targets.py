@@ -15,9 +15,9 @@ from pathlib import Path
 from sfu import stun
 from sfu.rtp import rtcp
 from sfu.rtp.av1 import av1
-from sfu.rtp.codecs import red_primary
 from sfu.rtp.h264 import h264
 from sfu.rtp.packet import PacketError, parse, read_elements, write_elements
+from sfu.rtp.red import red_primary
 from sfu.rtp.twcc import read as read_feedback
 from sfu.rtp.vp8 import Vp8Descriptor, vp8
 from sfu.rtp.vp9 import Vp9Descriptor, vp9

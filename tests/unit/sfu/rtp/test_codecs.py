@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from sfu.rtp.av1 import av1
 from sfu.rtp.bits import KeyFrame
-from sfu.rtp.codecs import detector, red_primary
+from sfu.rtp.codecs import detector
 from sfu.rtp.h264 import h264
 from sfu.rtp.packet import PacketError
 from sfu.rtp.vp8 import vp8
@@ -182,18 +182,6 @@ def test_other_av1_packets_start_no_sequence(payload: bytes):
     assert av1(payload) is None
 
 
-def test_red_yields_its_newest_block():
-    assert red_primary(b"\x6fopus") == (111, b"opus")
-    one_older = bytes((0x80 | 111, 0, 0, 3)) + bytes((111,)) + b"old" + b"new"
-    assert red_primary(one_older) == (111, b"new")
-
-
-@pytest.mark.parametrize("payload", [b"", b"\xef\x00", b"\xef\x00\x00\xff\x6f" + b"short"])
-def test_a_cut_red_packet_is_refused(payload: bytes):
-    with pytest.raises(PacketError):
-        red_primary(payload)
-
-
 def test_audio_has_no_detector():
     assert detector("opus") is None
     assert detector("vp8") is vp8
@@ -206,7 +194,6 @@ SAMPLES = [
     SPS_1080,
     b"\x78" + b"".join(len(unit).to_bytes(2, "big") + unit for unit in (PPS, SPS_1080, IDR)),
     b"\x28\x0b" + obu_sequence_header(1280, 720) + b"\x30abc",
-    bytes((0x80 | 111, 0, 0, 3, 111)) + b"oldnew",
 ]
 
 
@@ -236,9 +223,3 @@ def check_every_reader(payload: bytes) -> None:
         if found is not None:
             assert 0 <= found.width <= 65536
             assert 0 <= found.height <= 65536
-    try:
-        payload_type, block = red_primary(payload)
-    except PacketError:
-        return
-    assert 0 <= payload_type < 128
-    assert len(block) < len(payload)

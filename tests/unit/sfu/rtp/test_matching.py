@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from sfu.rtp.matching import IncompatibleCodecs, payload_types, rtx_repairs, rtx_types, same_codec
@@ -51,6 +53,12 @@ def test_red_passes_where_the_numbers_inside_it_hold():
     assert payload_types(parameters(OPUS, RED), parameters(OPUS, RED)) == {111: 111, 63: 63}
     other = RtpCodec("audio/opus", 109, 48000, 2)
     assert payload_types(parameters(OPUS, RED), parameters(other, RED)) == {111: 109}
+    assert payload_types(parameters(OPUS, RED), parameters(OPUS, replace(RED, payload_type=62))) == {111: 111, 63: 62}
+
+
+def test_red_alone_is_nothing_in_common():
+    with pytest.raises(IncompatibleCodecs):
+        payload_types(parameters(OPUS, RED), parameters(RED))
 
 
 def test_fec_never_passes():
