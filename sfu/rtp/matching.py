@@ -33,7 +33,9 @@ def payload_types(source: RtpParameters, target: RtpParameters) -> dict[int, int
     """The subscriber's payload type for each of the publisher's that it understands.
 
     RED is among them only where the numbers of all others are the same on both sides, because its blocks carry them
-    inside the payload (RFC 2198 section 3); `sfu.rtp.red` has what else can be done. Raises `IncompatibleCodecs` where there is nothing in common.
+    inside the payload (RFC 2198 section 3); `sfu.rtp.red` has what else can be done.
+
+    Raises `IncompatibleCodecs` where there is nothing in common.
     """
     found: dict[int, int] = {}
     for of in source.codecs:
