@@ -207,18 +207,34 @@ class Consumer:
         if marker_type is None or not payload:  # nothing that the subscriber agreed on, or padding
             munger.skip(index)
             return
-        if packet.layer is not None:
-            if not self._lets_through(packet, packet.layer):
+        if packet.described:
+            self._forward_described(packet, marker_type)
+            return
+        out = munger.advance(index)
+        timestamp = packet.timestamp + munger.rewrite.timestamp & 0xFFFFFFFF
+        self._send(self.ssrc, out, self._write(packet, marker_type, out & 0xFFFF, timestamp), payload)
+        self._last = packet
+        self.packets += 1
+        self.octets += len(payload)
+
+    def _forward_described(self, packet: RtpPacket, marker_type: int) -> None:
+        """A packet in order of a stream with layers, or with numbers of its own besides RTP's."""
+        munger, layer = self._munger, packet.layer
+        rewrite = munger.rewrite
+        if layer is not None:
+            if rewrite.limit is not self._goal and layer.starts:
+                rewrite = self._move_limit(packet, layer)
+            if layer.above(rewrite.limit):
+                munger.skip(packet.index)
+                munger.rewrite = self._numbering.left_out(packet, self._last, rewrite)
                 return
-            payload = munger.rewrite.payload(packet)
-            marker_type = munger.rewrite.marker_type(packet, marker_type)
-        out, rewrite = munger.advance(index), munger.rewrite
+            marker_type = rewrite.marker_type(packet, marker_type)
+        payload, out = rewrite.payload(packet), munger.advance(packet.index)
         timestamp = packet.timestamp + rewrite.timestamp & 0xFFFFFFFF
-        if packet.dependency is None:
-            header = self._write(packet, marker_type, out & 0xFFFF, timestamp)
-        else:
-            header = self._write(packet, marker_type, out & 0xFFFF, timestamp, None, rewrite.dependency(packet))
-        self._send(self.ssrc, out, header, payload)
+        dependency = None if packet.dependency is None else rewrite.dependency(packet)
+        self._send(
+            self.ssrc, out, self._write(packet, marker_type, out & 0xFFFF, timestamp, None, dependency), payload
+        )
         self._last = packet
         self.packets += 1
         self.octets += len(payload)
@@ -227,33 +243,35 @@ class Consumer:
         """A packet that newer ones have passed: send it under the number that was left free for it."""
         segment = self._munger.find(packet.index)
         marker_type = self._types.get(packet.marker_type)
-        if segment is None or marker_type is None:
-            return
-        rewrite, out = segment.rewrite, packet.index + segment.delta
-        payload, timestamp = rewrite.payload(packet), packet.timestamp + rewrite.timestamp & 0xFFFFFFFF
-        marker_type = rewrite.marker_type(packet, marker_type)
-        header = self._write(packet, marker_type, out & 0xFFFF, timestamp, None, rewrite.dependency(packet))
-        self._send(self.ssrc, out, header, payload)
-        self._repetitions.came_late(out, packet.arrival)
-        self.packets += 1
-        self.octets += len(payload)
+        if segment is not None and marker_type is not None:
+            out = packet.index + segment.delta
+            marker_type, payload, timestamp, dependency = self._written(packet, marker_type, segment.rewrite)
+            header = self._write(packet, marker_type, out & 0xFFFF, timestamp, None, dependency)
+            self._send(self.ssrc, out, header, payload)
+            self._repetitions.came_late(out, packet.arrival)
+            self.packets += 1
+            self.octets += len(payload)
 
-    def _lets_through(self, packet: RtpPacket, layer: PacketLayer) -> bool:
-        """Whether a packet in order is of a layer that is sent; the limit moves where the stream allows it."""
-        munger = self._munger
+    @staticmethod
+    def _written(packet: RtpPacket, marker_type: int, rewrite: Rewrite) -> tuple[int, bytes, int, bytes | None]:
+        """What a rewrite makes of a packet: the same each time.
+
+        Of one above the limit that is a packet without a payload, which a receiver takes for padding: it was late,
+        and a number had been left free for it.
+        """
+        payload = b"" if rewrite.leaves_out(packet) else rewrite.payload(packet)
+        timestamp = packet.timestamp + rewrite.timestamp & 0xFFFFFFFF
+        return rewrite.marker_type(packet, marker_type), payload, timestamp, rewrite.dependency(packet)
+
+    def _move_limit(self, packet: RtpPacket, layer: PacketLayer) -> Rewrite:
+        """The first packet of a frame: the limit moves towards what is to be sent, where the stream allows that."""
+        munger, goal = self._munger, self._goal
         rewrite = munger.rewrite
-        if rewrite.limit != self._goal and layer.starts:
-            fresh = self._last is None or packet.timestamp != self._last.timestamp
-            limit = self._goal if packet.key_frame else layer.towards(rewrite.limit, self._goal, fresh=fresh)
-            if limit != rewrite.limit:
-                rewrite = rewrite._replace(limit=limit)
-                munger.cut(packet.index, rewrite)
-        if not layer.above(*rewrite.limit):
-            self._numbering.sent(packet, rewrite)
-            return True
-        munger.skip(packet.index)
-        munger.rewrite = self._numbering.left_out(packet, rewrite)
-        return False
+        fresh = self._last is None or packet.timestamp != self._last.timestamp
+        limit = goal if packet.key_frame else layer.towards(rewrite.limit, goal, fresh=fresh)
+        if limit != rewrite.limit:
+            munger.cut(packet.index, rewrite._replace(limit=limit))
+        return munger.rewrite
 
     def pause(self) -> None:
         """Stop in a way that the subscriber sees no gap; the next place to begin ends it."""
@@ -268,6 +286,7 @@ class Consumer:
         Raises `IncompatibleCodecs`; nothing is changed then.
         """
         self._read(producer, parameters)
+        self._numbering.reserve(self._newest)
         self._munger.forget()
         self._stream = None
 
@@ -336,13 +355,20 @@ class Consumer:
             return
         self._goal = chosen.limit
         timestamp = self._timeline.begin(stream, packet, self._last)
-        munger.follow(stream, packet.index, self._numbering.begin(packet, timestamp, chosen.limit))
+        rewrite = self._numbering.begin(packet, self._newest)._replace(timestamp=timestamp, limit=chosen.limit)
+        munger.follow(stream, packet.index, rewrite)
         self._stream = stream
         # a place to begin may come late, asked for again, when what follows it is here already
         for index in range(packet.index, stream.highest + 1):
             held = stream.cache.get(index)
             if held is not None:
                 self.forward(stream, held)
+
+    @property
+    def _newest(self) -> tuple[RtpPacket, Rewrite] | None:
+        """The newest packet that was sent, and how."""
+        segment = self._munger.locate(self._munger.highest_out)
+        return None if self._last is None or segment is None else (self._last, segment.rewrite)
 
     # --- what the subscriber says
 
@@ -408,10 +434,7 @@ class Consumer:
         marker_type = self._types.get(packet.marker_type) if packet is not None else None
         if packet is None or marker_type is None:
             return 0
-        rewrite = segment.rewrite
-        payload, marker_type = rewrite.payload(packet), rewrite.marker_type(packet, marker_type)
-        dependency = rewrite.dependency(packet)
-        timestamp = packet.timestamp + rewrite.timestamp & 0xFFFFFFFF
+        marker_type, payload, timestamp, dependency = self._written(packet, marker_type, segment.rewrite)
         rtx_type = self._rtx_types.get(marker_type & 0x7F)
         if rtx_type is None or self._rtx_writer is None or self.rtx_ssrc is None:
             if self._numbered:  # the same index under other bytes would betray the key stream

@@ -165,9 +165,9 @@ class Dependency:
         """Whether this is the first packet of a key frame, which brings the structure and builds on nothing."""
         return self.attached and self.starts and not self.fdiffs and not self.spatial
 
-    def above(self, spatial: int, temporal: int) -> bool:
+    def above(self, limit: LayerId) -> bool:
         """Whether the packet is of no use to who gets this layer."""
-        return not self.targets >> self.structure.target(LayerId(spatial, temporal), self.active) & 1
+        return not self.targets >> self.structure.target(limit, self.active) & 1
 
     def towards(self, limit: LayerId, goal: LayerId, *, fresh: bool) -> LayerId:
         """The limit from this packet on, the first of its frame, where it is to become `goal`; `fresh` is the first

@@ -73,6 +73,7 @@ class PayloadReader:
         if last is None or found.attached or found.says_active:
             self._last = found
         packet.dependency = packet.layer = found
+        packet.described = True
 
     def _read_descriptor(self, packet: RtpPacket, payload: bytes) -> Vp8Descriptor | Vp9Descriptor | None:
         if self.codec == "vp8":
@@ -86,8 +87,8 @@ class PayloadReader:
                 found.picture = self._pictures.take(found.picture_id, found.picture_bits)
             if found.tl0_picture is not None:
                 found.tl0 = self._tl0s.take(found.tl0_picture, 8)
-            packet.descriptor = found
-            if self.codec == "vp8" or packet.layer is None:
+            packet.descriptor, packet.described = found, True
+            if found.layered and (self.codec == "vp8" or packet.layer is None):
                 packet.layer = found
         return found
 

@@ -29,13 +29,12 @@ class Rewrite(NamedTuple):
     limit: LayerId = EVERYTHING
     """What is above it is left out."""
 
-    def payload(self, packet: RtpPacket) -> bytes:
-        """What a subscriber gets of a packet; nothing, which a receiver takes for padding, of one above the limit.
+    def leaves_out(self, packet: RtpPacket) -> bool:
+        """Whether the packet is of a layer above the limit."""
+        return packet.layer is not None and packet.layer.above(self.limit)
 
-        That happens to a packet that was late, and for which a number was left free.
-        """
-        if packet.layer is not None and packet.layer.above(*self.limit):
-            return b""
+    def payload(self, packet: RtpPacket) -> bytes:
+        """The payload under the subscriber's numbers."""
         descriptor = packet.descriptor
         if descriptor is None or not (self.pictures or self.tl0s):
             return packet.payload
@@ -56,47 +55,58 @@ class Rewrite(NamedTuple):
         return dependency.rewritten(self.frames, self.limit)
 
 
+class Numbers(NamedTuple):
+    """The numbers of a frame as the subscriber has them."""
+
+    picture: int
+    tl0: int
+    frame: int
+
+
 class Numbering:
-    """The highest numbers of frames that a subscriber was given, so that they go on from there."""
+    """Where the numbers of frames go on."""
 
     def __init__(self) -> None:
-        self._picture: int | None = None
-        self._tl0: int | None = None
-        self._frame: int | None = None
+        self._left_out = -1
+        """The picture of the source that was left out last."""
+        self._reserved: Numbers | None = None
+        """Up to these, numbers are used, or may be those of packets that were lost before one that was left out."""
 
-    def begin(self, packet: RtpPacket, timestamp: int, limit: LayerId) -> Rewrite:
-        """How to write a source from this packet on, whose numbers come next; the very first keeps its own."""
-        pictures = tl0s = frames = 0
-        if packet.descriptor is not None:
-            pictures = _next(self._picture, packet.descriptor.picture)
-            tl0s = _next(self._tl0, packet.descriptor.tl0)
-        if packet.dependency is not None:
-            frames = _next(self._frame, packet.dependency.frame)
-        return Rewrite(timestamp, pictures, tl0s, frames, limit)
+    def begin(self, packet: RtpPacket, last: tuple[RtpPacket, Rewrite] | None) -> Rewrite:
+        """How to write a source from this packet on, whose numbers come next after those of `last`, the newest packet
+        that was sent, and how. The very first source keeps its own."""
+        self.reserve(last)
+        self._left_out = -1
+        if self._reserved is None:
+            return Rewrite()
+        used, own = self._reserved, _numbers(packet, Rewrite())
+        return Rewrite(
+            pictures=used.picture + 1 - own.picture, tl0s=used.tl0 + 1 - own.tl0, frames=used.frame + 1 - own.frame
+        )
 
-    def sent(self, packet: RtpPacket, rewrite: Rewrite) -> None:
-        """A packet goes out in order."""
-        if (descriptor := packet.descriptor) is not None:
-            self._picture = _highest(self._picture, descriptor.picture + rewrite.pictures)
-            self._tl0 = _highest(self._tl0, descriptor.tl0 + rewrite.tl0s)
-        if (dependency := packet.dependency) is not None:
-            self._frame = _highest(self._frame, dependency.frame + rewrite.frames)
+    def reserve(self, last: tuple[RtpPacket, Rewrite] | None) -> None:
+        """Remember what was used up to `last`."""
+        if last is not None:
+            used = _numbers(*last)
+            self._reserved = used if self._reserved is None else Numbers(*map(max, used, self._reserved))
 
-    def left_out(self, packet: RtpPacket, rewrite: Rewrite) -> Rewrite:
-        """A packet is left out in order: how to write what follows."""
+    def left_out(self, packet: RtpPacket, last: RtpPacket | None, rewrite: Rewrite) -> Rewrite:
+        """A packet is left out in order, `last` was the newest that was sent: how to write what follows."""
         descriptor = packet.descriptor
-        if descriptor is None or descriptor.gaps_tell or self._picture is None:
-            return rewrite
-        if descriptor.picture + rewrite.pictures <= self._picture:  # not the first of its picture
-            return rewrite
-        rewrite = rewrite._replace(pictures=rewrite.pictures - 1)
-        self._picture = descriptor.picture + rewrite.pictures
+        if descriptor is not None and descriptor.picture_bits and not descriptor.gaps_tell:
+            sent = last.descriptor.picture if last is not None and last.descriptor is not None else -1
+            if descriptor.picture > max(sent, self._left_out):  # the first packet of its picture
+                self._left_out = descriptor.picture
+                rewrite = rewrite._replace(pictures=rewrite.pictures - 1)
+        self._reserved = _numbers(packet, rewrite)
         return rewrite
 
 
-def _next(highest: int | None, number: int) -> int:
-    return 0 if highest is None else highest + 1 - number
-
-
-def _highest(highest: int | None, number: int) -> int:
-    return number if highest is None or number > highest else highest
+def _numbers(packet: RtpPacket, rewrite: Rewrite) -> Numbers:
+    """What a rewrite makes of a packet's numbers; those that it does not have count as 0."""
+    descriptor, dependency = packet.descriptor, packet.dependency
+    return Numbers(
+        (descriptor.picture if descriptor is not None else 0) + rewrite.pictures,
+        (descriptor.tl0 if descriptor is not None else 0) + rewrite.tl0s,
+        (dependency.frame if dependency is not None else 0) + rewrite.frames,
+    )

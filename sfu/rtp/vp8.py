@@ -10,6 +10,7 @@ class Vp8Descriptor:
 
     __slots__ = (
         "ends",
+        "layered",
         "picture",
         "picture_bits",
         "picture_id",
@@ -44,6 +45,8 @@ class Vp8Descriptor:
         """TL0PICIDX: which frame of the lowest temporal layer this one builds on."""
         self.tl0_at = 0
         self.spatial = self.temporal = 0
+        self.layered = False
+        """Whether it names its layer."""
         self.sync = False
         """Y: the frame depends on the lowest temporal layer alone."""
         self.picture = self.tl0 = 0
@@ -68,15 +71,16 @@ class Vp8Descriptor:
             if fields & 0x30:
                 need(payload, at + 1)
                 if fields & 0x20:
+                    self.layered = True
                     self.temporal = payload[at] >> 6
                     self.sync = bool(payload[at] & 0x20)
                 at += 1
         self.size = at
         """Bytes up to the VP8 data."""
 
-    def above(self, spatial: int, temporal: int) -> bool:
+    def above(self, limit: LayerId) -> bool:
         """Whether the packet is of a higher layer than this one."""
-        return self.temporal > temporal
+        return self.temporal > limit.temporal
 
     def towards(self, limit: LayerId, goal: LayerId, *, fresh: bool) -> LayerId:
         """The limit from this packet on, the first of its frame, where it is to become `goal`.

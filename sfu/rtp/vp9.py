@@ -15,6 +15,7 @@ class Vp9Descriptor:
         "ends",
         "inter_layer",
         "inter_picture",
+        "layered",
         "picture",
         "picture_bits",
         "picture_id",
@@ -51,6 +52,8 @@ class Vp9Descriptor:
         self.tl0_picture: int | None = None
         self.tl0_at = 0
         self.spatial = self.temporal = 0
+        self.layered = bool(first & 0x20)
+        """Whether it names its layer."""
         self.switch = False
         """U: what follows in higher temporal layers does not build on what came before in them."""
         self.inter_layer = False
@@ -85,9 +88,9 @@ class Vp9Descriptor:
         self.size = at
         """Bytes up to the VP9 data."""
 
-    def above(self, spatial: int, temporal: int) -> bool:
+    def above(self, limit: LayerId) -> bool:
         """Whether the packet is of a higher layer than this one."""
-        return self.spatial > spatial or self.temporal > temporal
+        return self.spatial > limit.spatial or self.temporal > limit.temporal
 
     def towards(self, limit: LayerId, goal: LayerId, *, fresh: bool) -> LayerId:
         """The limit from this packet on, the first of its frame, where it is to become `goal`; `fresh` is the first

@@ -248,7 +248,7 @@ def test_frame_numbers_go_on_after_a_pause():
     after = call.pictures(5)
     decoder.take(after)
     last, first = (int.from_bytes(packet.elements[5][1:3], "big") for packet in (before[-1], after[0]))
-    assert first == last + 1 & 0xFFFF
+    assert 0 < (first - last & 0xFFFF) <= 12, "frames that were left out may keep their numbers"
 
 
 def test_a_structure_may_change_with_a_key_frame():

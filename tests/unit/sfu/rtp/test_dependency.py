@@ -188,7 +188,7 @@ def check(data: bytes, limit: LayerId) -> None:
         found = Dependency(data, Dependency(L3T3).structure)
     except PacketError:
         return
-    found.above(*limit)
+    found.above(limit)
     found.towards(limit, EVERYTHING, fresh=True)
     again = Dependency(found.rewritten(1, limit), found.structure)
     assert (again.spatial, again.temporal, again.fdiffs, again.dtis) == (

@@ -77,5 +77,5 @@ def test_temporal_layers_go_at_once_and_come_where_they_can_begin(limit, goal, t
 
 
 def test_what_is_above_a_limit():
-    assert frame(2).above(7, 1)
-    assert not frame(1).above(0, 1)
+    assert frame(2).above(LayerId(7, 1))
+    assert not frame(1).above(LayerId(0, 1))

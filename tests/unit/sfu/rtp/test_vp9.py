@@ -99,6 +99,6 @@ def test_layers_go_with_a_picture_and_come_where_they_can_begin(limit, goal, pac
 
 
 def test_what_is_above_a_limit():
-    assert frame(1, 0).above(0, 2)
-    assert frame(0, 2).above(1, 1)
-    assert not frame(1, 1).above(1, 1)
+    assert frame(1, 0).above(LayerId(0, 2))
+    assert frame(0, 2).above(LayerId(1, 1))
+    assert not frame(1, 1).above(LayerId(1, 1))
