@@ -103,8 +103,8 @@ class Downlink:
         """What time brings: call it every 20 ms or so."""
         if not self._transport.connected:
             return
-        self._estimator.tick(now)
         if now >= self._look_at:
+            self._estimator.tick(now)
             self._look(now)
         octets = self._prober.tick(self._share.goal_bps, now)
         if octets > 0:

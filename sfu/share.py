@@ -20,9 +20,9 @@ from sfu.rtp.estimator import Estimator
 from sfu.rtp.layers import Layer, LayerId
 from sfu.rtp.prober import Prober
 
-GRACE_S, GRACE = 0.7, 1.25
-"""What exceeds the budget by no more than a quarter may do so for 0.7 s: the first cut of 15 % may be a false alarm,
-but if it was none, the next follows within a round trip."""
+GRACE_S, GRACE = 1.0, 1.25
+"""What exceeds the budget by no more than a quarter may do so for a second: a cut of 15 % may be a false alarm, for a
+key frame that came; if it was none, the next follows within a round trip."""
 HOLD_S = 0.5
 """How long there has to be room for more."""
 STEADY_S = 2.0

@@ -2,59 +2,50 @@
 
 from collections import deque
 
-from sfu.rtp.departures import Passage
-
 WINDOW_S = 0.5
 """Long enough for a dozen frames, so that a large one does not count for a change; libwebrtc's first window."""
-BURST_S = 0.2
+BURST_S = 0.15
+"""The newest packets: those of the last feedback or two."""
 
 
 class Acknowledged:
     """The rate at which packets arrived, over the last half second in which any did."""
 
     def __init__(self) -> None:
-        self._packets: deque[tuple[float, int]] = deque()
+        self._told: deque[tuple[float, int]] = deque()
+        """When the last packet of each feedback came, and the bytes since the one before."""
         self._octets = 0
-        self._since: float | None = None
+        """Of all but the oldest, which only tells when the time begins."""
 
-    def add(self, passage: Passage) -> None:
-        """A packet that came."""
-        packets, came = self._packets, passage.came
-        if packets and not -WINDOW_S < came - packets[-1][0] < 4 * WINDOW_S:
-            packets.clear()  # a pause, or a clock that was set: what was measured before is no more
+    def add(self, came: float, octets: int) -> None:
+        """So many bytes have come since the last call, the last of them at `came`."""
+        told = self._told
+        if told and not -WINDOW_S < came - told[-1][0] < 4 * WINDOW_S:
+            told.clear()  # a pause, or a clock that was set: what was measured before is no more
             self._octets = 0
-            self._since = None
-        if self._since is None:
-            self._since = came
-        packets.append((came, passage.size))
-        self._octets += passage.size
-        while packets[0][0] <= came - WINDOW_S:
-            self._octets -= packets.popleft()[1]
-
-    def credit(self, octets: int) -> None:
-        """So many bytes most likely came with the newest packet, though nobody told."""
-        if self._packets and octets:
-            self._packets.append((self._packets[-1][0], octets))
+        if told:
             self._octets += octets
+        told.append((max(came, told[-1][0]) if told else came, octets))
+        while len(told) > 2 and told[1][0] <= came - WINDOW_S:
+            told.popleft()
+            self._octets -= told[0][1]
 
     @property
     def bitrate_bps(self) -> float | None:
         """None before half a second was seen."""
-        if self._since is None or self._packets[-1][0] - self._since < WINDOW_S:
-            return None
-        return 8 * self._octets / WINDOW_S
+        span_s = self._told[-1][0] - self._told[0][0] if self._told else 0.0
+        return 8 * self._octets / span_s if span_s >= WINDOW_S else None
 
     @property
     def burst_bps(self) -> float | None:
-        """How fast the newest packets came one after the other: while a queue grows, what the path carries, however
-        little was sent before. At least `bitrate_bps`."""
-        packets, average = self._packets, self.bitrate_bps
+        """How fast the newest packets came, at least `bitrate_bps`: while a queue grows, what the path carries."""
+        average, told = self.bitrate_bps, self._told
         if average is None:
             return None
-        newest = packets[-1][0]
-        octets, first = 0, newest
-        for came, size in reversed(packets):
-            if came < newest - BURST_S:
-                break
-            octets, first, oldest = octets + size, came, size
-        return max(average, 8 * (octets - oldest) / (newest - first)) if newest > first else average
+        newest, octets = told[-1][0], 0
+        for at in range(len(told) - 1, 0, -1):
+            octets += told[at][1]
+            span_s = newest - told[at - 1][0]
+            if span_s >= BURST_S:
+                return max(average, 8 * octets / span_s)
+        return average

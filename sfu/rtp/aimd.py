@@ -1,8 +1,8 @@
 """The rate that delay allows: additive increase, multiplicative decrease (draft-ietf-rmcat-gcc-02 section 5.5).
 
 As libwebrtc does it (`aimd_rate_control.cc`, `link_capacity_estimator.cc`), and its numbers, except for one thing: no
-pacer holds our packets back to the estimate. So where more has arrived than was estimated, and nothing queued for it,
-the path carries that much, and the estimate is raised to it.
+pacer holds our packets back to the estimate. So where more arrives than was estimated the path carries that much, and
+the estimate follows; to less than that while a queue grows.
 """
 
 from math import ceil, sqrt
@@ -94,10 +94,7 @@ class RateControl:
         if arrived_bps is None:
             self.bitrate_bps = _bounded(self.bitrate_bps / 2)
             return
-        lower = BACK_OFF * arrived_bps
-        if lower > self.bitrate_bps and self.capacity.known:
-            lower = BACK_OFF * self.capacity.bitrate_bps
-        self.bitrate_bps = _bounded(min(lower, self.bitrate_bps))
+        self.bitrate_bps = _bounded(BACK_OFF * arrived_bps)
         if not self.capacity.within(arrived_bps):
             self.capacity.forget()
         self.capacity.learn(arrived_bps)

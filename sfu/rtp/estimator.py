@@ -9,7 +9,7 @@ loss is known. In each case a path that loses many packets bounds the estimate (
 
 from sfu.rtp.acknowledged import Acknowledged
 from sfu.rtp.aimd import LEAST_BPS, MOST_BPS, RateControl
-from sfu.rtp.departures import Departures
+from sfu.rtp.departures import Departures, Passage
 from sfu.rtp.loss import LossBound
 from sfu.rtp.probe import Probe
 from sfu.rtp.rtcp import ReportBlock
@@ -82,8 +82,8 @@ class Estimator:
         """The share of packets that was lost lately, 0 to 1."""
         return self._loss.share
 
-    def probing(self, probe: Probe) -> None:
-        """A probe begins: what comes of its packets is its own result, and not taken for congestion."""
+    def probing(self, probe: Probe | None) -> None:
+        """A probe begins, or is over: what comes of its packets is its own result, and not taken for congestion."""
         self._probe = probe
 
     def probed(self, bps: float, *, limited: bool) -> None:
@@ -103,15 +103,14 @@ class Estimator:
         self._loss.add(len(fate.came) + lost, lost)
         if not fate.came:
             return
-        self._arrived.credit(fate.untold)
-        for passage in fate.came:
-            self._arrived.add(passage)
-            if probe is not None and probe.add(passage):
-                self._trendline.skip()
-            else:
-                self._trendline.add(passage.left, passage.came)
-        self._measure_queue(min(passage.came - passage.left for passage in fate.came), now)
-        self.rtt_s = max(0.0, now - fate.came[-1].left)
+        octets = sum([size for _, _, _, size in fate.came])
+        self._arrived.add(max([came for _, _, came, _ in fate.came]), octets + fate.untold)
+        self._measure_queue(min([came - left for _, left, came, _ in fate.came]), now)
+        if probe is None:
+            self._trendline.add(fate.came)
+        else:
+            self._compare_beside(probe, fate.came)
+        self.rtt_s = max(0.0, now - fate.came[-1][1])
         usage, arrived = self._trendline.usage, self._arrived
         carried = arrived.burst_bps if usage == "overusing" else arrived.bitrate_bps
         self._rate.update(usage, carried, self.rtt_s, now)
@@ -141,6 +140,14 @@ class Estimator:
             self._rate.set(self._rate.bitrate_bps / 2)
         self._heard_at = now
         self._left_before = self._departures.next
+
+    def _compare_beside(self, probe: Probe, passages: list[Passage]) -> None:
+        """Take the packets of a probe for what it measures, and the others for how the path is used."""
+        for passage in passages:
+            if probe.add(passage):
+                self._trendline.skip()
+            else:
+                self._trendline.add((passage,))
 
     def _measure_queue(self, way_s: float, now: float) -> None:
         shortest = self._shortest_s

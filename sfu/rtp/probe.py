@@ -28,8 +28,6 @@ class Probe:
         """It begins with the next packet that leaves. `rate_bps` is the rate that it is meant to have."""
         self.rate_bps = rate_bps
         self.began = now
-        self.octets_before = departures.octets
-        """How much the transport had sent when it began."""
         self.first = departures.next
         self.last: int | None = None
         """None until it `ended`."""
@@ -44,16 +42,22 @@ class Probe:
         self.last = self._departures.next - 1
         self.done = self._told >= self.last
 
-    def covers(self, index: int) -> bool:
+    @property
+    def octets(self) -> int:
+        """How much has left since it began."""
+        return self._departures.sent_between(self.first, self._departures.next - 1)
+
+    def covers(self, number: int) -> bool:
         """Whether a packet belongs to it."""
-        return index >= self.first and (self.last is None or index <= self.last)
+        return number >= self.first and (self.last is None or number <= self.last)
 
     def add(self, passage: Passage) -> bool:
         """A packet that came; whether it belongs to the probe."""
-        own = self.covers(passage.number)
+        number = passage[0]
+        own = self.covers(number)
         if own and not self.done:
             self._came.append(passage)
-        self._told = max(self._told, passage.number)
+        self._told = max(self._told, number)
         self.done = self.last is not None and self._told >= self.last
         return own
 
@@ -65,17 +69,19 @@ class Probe:
 
     def result(self) -> tuple[float, bool] | None:
         """What the path carries, in bits per second, and whether that is its limit; None where it can't be told."""
-        came, last = self._came, self.last
-        if last is None or len(came) < FEWEST or 2 * (came[-1].number - came[0].number) < last - self.first:
+        came = self._came
+        if self.last is None or len(came) < FEWEST:
+            return None
+        first, first_left, _, first_size = came[0]
+        last, last_left, _, _ = came[-1]
+        arrivals = [at for _, _, at, _ in came]
+        left_s, came_s = last_left - first_left, max(arrivals) - min(arrivals)
+        if 2 * (last - first) < self.last - self.first or left_s <= 0 or came_s <= 0 or left_s > ABSURD * came_s:
             return None
         loss = self._lost / (len(came) + self._lost)
-        times = [passage.came for passage in came]
-        left_s, came_s = came[-1].left - came[0].left, max(times) - min(times)
-        if left_s <= 0 or came_s <= 0 or left_s > ABSURD * came_s:
-            return None
-        octets = self._departures.sent_between(came[0].number + 1, came[-1].number)
+        octets = self._departures.sent_between(first + 1, last)
         came_bps = 8 * octets / came_s
         if left_s < SATURATED * came_s or loss > LOST_MOST:
             return UTILISATION * (1 - loss) * came_bps, True
-        last_lump = sum(passage.size for passage in came if came[-1].left - passage.left <= AT_ONCE_S)
-        return min(8 * (octets + came[0].size - last_lump) / left_s, came_bps), False
+        last_lump = sum(size for _, left, _, size in came if last_left - left <= AT_ONCE_S)
+        return min(8 * (octets + first_size - last_lump) / left_s, came_bps), False

@@ -62,12 +62,12 @@ class Prober:
             probe = self._begin(goal_bps, now)
         if probe.last is None:
             if now < self._ends_at:
-                sent = self._departures.octets - probe.octets_before
-                return max(0, round(probe.rate_bps * (now - probe.began + STEP_S) / 8) - sent)
+                return max(0, round(probe.rate_bps * (now - probe.began + STEP_S) / 8) - probe.octets)
             probe.end()
             self._ends_at = now + ANSWER_S + self._estimator.rtt_s
         elif probe.done or now >= self._ends_at:
             self._probe = None
+            self._estimator.probing(None)
             self._judge(probe, now)
         return 0
 

@@ -6,7 +6,10 @@ that a flow that competes by loss (TCP) does not starve us. Numbers without anot
 """
 
 from collections import deque
-from typing import Literal, NamedTuple
+from collections.abc import Iterable
+from typing import Literal
+
+from sfu.rtp.departures import Passage
 
 Usage = Literal["normal", "overusing", "underusing"]
 
@@ -37,58 +40,55 @@ STEP_MS = 100.0
 """The longest time that one update of the threshold stands for."""
 
 
-class _Group(NamedTuple):
-    first_left: float
-    last_left: float
-    first_came: float
-    last_came: float
-
-
 class Trendline:
-    """Takes the two times of each packet that came, in seconds, and says how the path is used."""
+    """Compares when packets left with when they came, and says how the path is used."""
 
     def __init__(self) -> None:
         self.usage: Usage = "normal"
-        self._group: _Group | None = None
-        self._previous: _Group | None = None
+        self._started = False
+        self._first_left = self._last_left = self._first_came = self._last_came = 0.0
+        """Of the group that grows."""
+        self._before: tuple[float, float] | None = None
+        """When the last packets of the group before it left and came."""
         self._reordered = 0
         self._deltas = 0
         self._delay_ms = self._smoothed_ms = 0.0
-        self._points: deque[tuple[float, float]] = deque(maxlen=WINDOW)
+        self._line = _Line()
         self._slope = 0.0
         self._threshold_ms = THRESHOLD_MS
         self._updated: float | None = None
         self._above_ms = -1.0
         self._above_count = 0
 
-    def add(self, left: float, came: float) -> None:
-        """A packet left and came at these times, of two clocks; packets in the order in which they left."""
-        group = self._group
-        if group is None:
-            self._group = _Group(left, left, came, came)
-        elif left < group.first_left:
-            return
-        elif self._belongs(group, left, came):
-            self._group = _Group(group.first_left, left, group.first_came, max(came, group.last_came))
-        else:
-            if self._previous is not None:
-                self._compare(self._previous, group)
-            self._previous = group
-            self._group = _Group(left, left, came, came)
+    def add(self, passages: Iterable[Passage]) -> None:
+        """Packets that came, in the order in which they left."""
+        for _, left, came, _ in passages:
+            if not self._started:
+                self._started = True
+            elif left - self._first_left <= GROUP_S or self._held_up(left, came):
+                if left >= self._first_left:
+                    self._last_left = left
+                    self._last_came = max(self._last_came, came)
+                continue
+            else:
+                if self._before is not None:
+                    self._compare(*self._before)
+                self._before = self._last_left, self._last_came
+            self._first_left = self._last_left = left
+            self._first_came = self._last_came = came
 
     def skip(self) -> None:
         """What comes now is not to be compared with what came before: a probe lay between."""
-        self._group = self._previous = None
+        self._started = False
+        self._before = None
 
-    @staticmethod
-    def _belongs(group: _Group, left: float, came: float) -> bool:
-        if left - group.first_left <= GROUP_S:
-            return True
-        later = came - group.last_came
-        return later - (left - group.last_left) < 0 and later <= GROUP_S and came - group.first_came < BURST_S
+    def _held_up(self, left: float, came: float) -> bool:
+        """Whether the packet came together with the group, though it left later."""
+        later = came - self._last_came
+        return later <= GROUP_S and later < left - self._last_left and came - self._first_came < BURST_S
 
-    def _compare(self, before: _Group, after: _Group) -> None:
-        sent, arrived = after.last_left - before.last_left, after.last_came - before.last_came
+    def _compare(self, left_before: float, came_before: float) -> None:
+        sent, arrived = self._last_left - left_before, self._last_came - came_before
         if abs(arrived - sent) > LEAP_S:
             self._start_anew()
         elif arrived < 0:
@@ -97,12 +97,12 @@ class Trendline:
                 self._start_anew()
         else:
             self._reordered = 0
-            self._learn((arrived - sent) * 1000, sent * 1000, after.last_came)
+            self._learn((arrived - sent) * 1000, sent * 1000, self._last_came)
 
     def _start_anew(self) -> None:
         self._reordered = self._deltas = 0
         self._delay_ms = self._smoothed_ms = self._slope = 0.0
-        self._points.clear()
+        self._line = _Line()
         self._updated = None
         self.usage = "normal"
 
@@ -110,9 +110,8 @@ class Trendline:
         self._deltas = min(self._deltas + 1, MOST_DELTAS)
         self._delay_ms += delta_ms
         self._smoothed_ms = SMOOTHING * self._smoothed_ms + (1 - SMOOTHING) * self._delay_ms
-        self._points.append((came * 1000, self._smoothed_ms))
-        slope = _slope(self._points) if len(self._points) == WINDOW else self._slope
-        self._judge(slope, sent_ms)
+        slope = self._line.add(came * 1000, self._smoothed_ms)
+        self._judge(self._slope if slope is None else slope, sent_ms)
         self._adapt(came)
 
     def _judge(self, slope: float, sent_ms: float) -> None:
@@ -139,17 +138,39 @@ class Trendline:
         self._threshold_ms = min(max(threshold, THRESHOLD_RANGE_MS[0]), THRESHOLD_RANGE_MS[1])
 
 
-def _slope(points: deque[tuple[float, float]]) -> float:
-    """Of the line with the least squares of distance."""
-    mean_x = mean_y = 0.0
-    for x, y in points:
-        mean_x += x
-        mean_y += y
-    mean_x /= len(points)
-    mean_y /= len(points)
-    product = square = 0.0
-    for x, y in points:
-        apart = x - mean_x
-        product += apart * (y - mean_y)
-        square += apart * apart
-    return product / square if square else 0.0
+class _Line:
+    """The line with the least squares through the last points, from sums that move with them."""
+
+    def __init__(self) -> None:
+        self._points: deque[tuple[float, float]] = deque()
+        self._x = self._y = self._xx = self._xy = 0.0
+        self._origin = 0.0
+        self._moved = 0
+
+    def add(self, x: float, y: float) -> float | None:
+        """A point more; the slope, or None before the window is full."""
+        points = self._points
+        points.append((x, y))
+        if self._moved == 0:  # anew from time to time, so that the sums stay small and exact
+            self._sum_up(x)
+        else:
+            x -= self._origin
+            self._x, self._y, self._xx, self._xy = self._x + x, self._y + y, self._xx + x * x, self._xy + x * y
+        self._moved = (self._moved + 1) % WINDOW
+        if len(points) > WINDOW:
+            x, y = points.popleft()
+            x -= self._origin
+            self._x, self._y, self._xx, self._xy = self._x - x, self._y - y, self._xx - x * x, self._xy - x * y
+        elif len(points) < WINDOW:
+            return None
+        square = WINDOW * self._xx - self._x * self._x
+        return (WINDOW * self._xy - self._x * self._y) / square if square > 0 else 0.0
+
+    def _sum_up(self, origin: float) -> None:
+        self._origin = origin
+        self._x = self._y = self._xx = self._xy = 0.0
+        for x, y in self._points:
+            self._x += x - origin
+            self._y += y
+            self._xx += (x - origin) ** 2
+            self._xy += (x - origin) * y

@@ -6,6 +6,7 @@ its streams, has a number in a header extension; RTCP feedback of format 15 tell
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from struct import Struct
 
 from sfu.rtp.packet import PacketError, padding
@@ -77,6 +78,10 @@ def read(sender_ssrc: int, media_ssrc: int, body: bytes) -> TransportFeedback:
         if len(came) > len(body):  # each has a delta of a byte or two: there can't be so many
             raise PacketError("transport feedback: more packets than deltas")
     ticks = (reference >> 8) * _TICKS_A_REFERENCE
+    if len(came) == count and at + count <= len(body) and all(symbol == _SMALL for _, symbol in came):
+        arrivals = accumulate(body[at : at + count], initial=ticks)
+        next(arrivals)
+        return TransportFeedback(sender_ssrc, media_ssrc, base, count, reference & 0xFF, tuple(enumerate(arrivals)))
     received = []
     for offset, symbol in came:
         if symbol == _SMALL and at < len(body):

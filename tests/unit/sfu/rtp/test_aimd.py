@@ -40,10 +40,10 @@ def test_overuse_cuts_it_below_what_arrived():
     assert rate.decreased_at == 1.0
 
 
-def test_overuse_does_not_raise_it():
+def test_more_that_arrives_while_a_queue_grows_is_what_the_path_carries():
     rate = RateControl(500_000)
     rate.update("overusing", 2_000_000, RTT_S, 1.0)
-    assert rate.bitrate_bps == 500_000
+    assert rate.bitrate_bps == BACK_OFF * 2_000_000
 
 
 def test_one_cut_in_a_round_trip_unless_far_less_arrives():

@@ -30,7 +30,7 @@ def test_what_was_told_once_counts_once():
     assert departures.told(feedback(1, 3, (0, 0), (2, 8))).lost == [2]
     assert departures.told(feedback(1, 3, (0, 0), (2, 8))) == NOTHING
     fate = departures.told(feedback(2, 3, (0, 12), (1, 8), (2, 16)))
-    assert [passage.number for passage in fate.came] == [2, 4]
+    assert [number for number, *_ in fate.came] == [2, 4]
     assert (fate.lost, fate.late) == ([], 1)
 
 
@@ -44,7 +44,7 @@ def test_a_feedback_that_was_lost_tells_nothing_of_its_packets():
 
 def test_numbers_that_were_never_sent_are_nothing():
     departures = sent(3)
-    assert [passage.number for passage in departures.told(feedback(3, 4, (0, 0), (1, 0), (3, 0))).came] == [3]
+    assert [number for number, *_ in departures.told(feedback(3, 4, (0, 0), (1, 0), (3, 0))).came] == [3]
     assert departures.told(feedback(20_000, 3, (0, 0)))[:3] == NOTHING[:3]
     assert departures.told(feedback(-5, 3, (0, 0))) == NOTHING
 
@@ -52,7 +52,7 @@ def test_numbers_that_were_never_sent_are_nothing():
 def test_numbers_wrap_and_old_ones_are_forgotten():
     departures = sent(70_000)
     fate = departures.told(feedback(70_000 - CAPACITY - 10, CAPACITY + 11, (0, 0), (CAPACITY + 10, 0)))
-    assert [passage.number for passage in fate.came] == [70_000]
+    assert [number for number, *_ in fate.came] == [70_000]
     assert len(fate.lost) == CAPACITY - 1
 
 
@@ -60,12 +60,14 @@ def test_a_packet_out_of_a_cache_does_not_leave_before_the_one_before_it():
     departures = Departures()
     departures.add(100, 2.0)
     departures.add(100, 1.0)
-    assert [passage.left for passage in departures.told(feedback(1, 2, (0, 0), (1, 0))).came] == [2.0, 2.0]
+    assert [left for _, left, _, _ in departures.told(feedback(1, 2, (0, 0), (1, 0))).came] == [2.0, 2.0]
 
 
 def test_bytes_are_counted_with_what_the_path_adds():
     departures = sent(10)
-    assert departures.octets == 10 * (100 + OVERHEAD)
+    assert departures.sent_between(3, 5) == 3 * (100 + OVERHEAD)
+    assert departures.sent_between(9, 20) == 2 * (100 + OVERHEAD)
+    assert departures.sent_between(-9, 0) == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 65535), st.integers(1, 3000), st.sets(st.integers(0, 2999)))))

@@ -129,8 +129,7 @@ def test_a_numbered_header_has_the_next_number_of_its_transport(element: bytes):
         assert (elements[5], elements[7]) == (b"1", element)
     assert parse(other.write(sent, 111, 1, 1)).elements[8] == b"\0\1"
     assert departures.next == 4
-    assert departures.latest == 10.5
-    assert departures.octets == 3 * (len(b"payload") + OVERHEAD) + sum(map(len, headers))
+    assert departures.sent_between(1, 3) == 3 * (len(b"payload") + OVERHEAD) + sum(map(len, headers))
 
 
 def test_without_departures_there_is_no_number():
@@ -152,7 +151,7 @@ def test_padding_is_a_packet_without_a_payload(size: int):
     assert read.payload == b""
     assert (read.payload_type, read.sequence_number, read.timestamp, read.ssrc) == (97, 7, 8, 2)
     assert read.elements == {5: b"1", 6: send_time(10.0).to_bytes(3, "big"), 8: b"\0\1"}
-    assert departures.octets == len(head) + size + OVERHEAD
+    assert departures.sent_between(1, 1) == len(head) + size + OVERHEAD
 
 
 def test_own_elements_fit_the_one_byte_form_or_are_refused():

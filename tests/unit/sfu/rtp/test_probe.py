@@ -1,6 +1,6 @@
 import pytest
 
-from sfu.rtp.departures import OVERHEAD, Departures, Passage
+from sfu.rtp.departures import OVERHEAD, Departures
 from sfu.rtp.probe import Probe
 
 SIZE = 1000 - OVERHEAD
@@ -24,11 +24,11 @@ def probed(
         left = n * 8000 / rate_bps
         number = departures.add(SIZE, left)
         free_at = max(free_at, left) + 8000 / path_bps
-        passages.append(Passage(number, left, 70 + free_at, 1000))
+        passages.append((number, left, 70 + free_at, 1000))
     probe.end()
     for n, passage in enumerate(passages):
         if n in lost:
-            assert probe.lose(passage.number)
+            assert probe.lose(passage[0])
         elif n not in untold:
             assert probe.add(passage)
     return probe.result()
@@ -71,7 +71,7 @@ def test_packets_that_had_been_held_up_say_nothing():
         departures.add(SIZE, n * 0.008)
     probe.end()
     for n in range(20):
-        probe.add(Passage(n + 1, n * 0.008, 70 + n * 0.0001, 1000))
+        probe.add((n + 1, n * 0.008, 70 + n * 0.0001, 1000))
     assert probe.result() is None
 
 
@@ -83,7 +83,7 @@ def test_what_came_at_one_moment_or_backwards_is_no_result():
             departures.add(SIZE, 0.0)
         probe.end()
         for n in range(20):
-            probe.add(Passage(n + 1, 0.0, 70 + n * came, 1000))
+            probe.add((n + 1, 0.0, 70 + n * came, 1000))
         assert probe.result() is None
 
 
@@ -95,8 +95,8 @@ def test_it_is_done_with_its_last_packet_or_a_later_one():
     assert probe.covers(99)  # as long as it lasts
     probe.end()
     assert not probe.covers(4)
-    assert probe.add(Passage(2, 0.0, 70.0, 1000))
+    assert probe.add((2, 0.0, 70.0, 1000))
     assert not probe.done
-    assert not probe.add(Passage(4, 0.0, 70.0, 1000))
+    assert not probe.add((4, 0.0, 70.0, 1000))
     assert probe.done
     assert not probe.lose(0)

@@ -13,7 +13,7 @@ def run(
     seen = set()
     for n in range(round(seconds / PACE_S)):
         left = start + n * PACE_S
-        trendline.add(left, 50 + left + growth * n * PACE_S + rng.uniform(0, jitter_s))
+        trendline.add([(0, left, 50 + left + growth * n * PACE_S + rng.uniform(0, jitter_s), 1000)])
         seen.add(trendline.usage)
     return seen
 
@@ -45,7 +45,7 @@ def test_packets_that_left_or_came_together_are_one_group():
     trendline = Trendline()
     for frame in range(100):  # ten packets at once, spread over 8 ms by the path: no queue grows
         for n in range(10):
-            trendline.add(frame * 0.04, 9 + frame * 0.04 + n * 0.0008)
+            trendline.add([(0, frame * 0.04, 9 + frame * 0.04 + n * 0.0008, 1000)])
     assert trendline.usage == "normal"
 
 
@@ -54,9 +54,9 @@ def test_what_lies_across_a_probe_is_not_compared():
     run(trendline, 5, 0.0)
     for step in range(30):  # each comparison would be of 20 ms more
         trendline.skip()
-        trendline.add(5 + step, 55 + 1.02 * step)
-        trendline.add(5.02 + step, 55.02 + 1.02 * step)
-        trendline.add(5.04 + step, 55.04 + 1.02 * step)
+        trendline.add([(0, 5 + step, 55 + 1.02 * step, 1000)])
+        trendline.add([(0, 5.02 + step, 55.02 + 1.02 * step, 1000)])
+        trendline.add([(0, 5.04 + step, 55.04 + 1.02 * step, 1000)])
     assert trendline.usage == "normal"
 
 
@@ -67,7 +67,7 @@ def test_a_clock_that_is_set_starts_it_anew():
         seen = set()
         for n in range(100):
             left = 5 + n * PACE_S
-            trendline.add(left, 50 + left + leap)
+            trendline.add([(0, left, 50 + left + leap, 1000)])
             seen.add(trendline.usage)
         assert seen == {"normal"}
 
@@ -79,7 +79,7 @@ def test_the_threshold_follows_a_flow_that_makes_delay_swing(monkeypatch):
         trendline, count = Trendline(), 0
         for n in range(2000):
             left = n * PACE_S
-            trendline.add(left, 50 + left + 0.03 * abs(n % 50 / 25 - 1))
+            trendline.add([(0, left, 50 + left + 0.03 * abs(n % 50 / 25 - 1), 1000)])
             count += trendline.usage == "overusing"
         return count
 
