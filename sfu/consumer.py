@@ -16,6 +16,7 @@ from sfu.rtp.measured import spatial_sizes, stream_layers
 from sfu.rtp.munger import Munger
 from sfu.rtp.packet import PacketLayer, RtpPacket
 from sfu.rtp.parameters import RtpParameters, RtpTransport
+from sfu.rtp.red import red_passage
 from sfu.rtp.repetitions import Repetitions
 from sfu.rtp.rewrite import Numbering, Rewrite
 from sfu.rtp.seq import unwrap
@@ -204,9 +205,12 @@ class Consumer:
             self._forward_late(packet)
             return
         marker_type, payload = self._types.get(packet.marker_type), packet.payload
-        if marker_type is None or not payload:  # nothing that the subscriber agreed on, or padding
-            munger.skip(index)
-            return
+        if marker_type is None or not payload:
+            rewrapped = self._rewrapped(packet)
+            if rewrapped is None:  # nothing that the subscriber agreed on, or padding
+                munger.skip(index)
+                return
+            marker_type, payload = rewrapped
         if packet.described:
             self._forward_described(packet, marker_type)
             return
@@ -242,26 +246,33 @@ class Consumer:
     def _forward_late(self, packet: RtpPacket) -> None:
         """A packet that newer ones have passed: send it under the number that was left free for it."""
         segment = self._munger.find(packet.index)
-        marker_type = self._types.get(packet.marker_type)
-        if segment is not None and marker_type is not None:
+        written = None if segment is None else self._written(packet, segment.rewrite)
+        if segment is not None and written is not None:
             out = packet.index + segment.delta
-            marker_type, payload, timestamp, dependency = self._written(packet, marker_type, segment.rewrite)
+            marker_type, payload, timestamp, dependency = written
             header = self._write(packet, marker_type, out & 0xFFFF, timestamp, None, dependency)
             self._send(self.ssrc, out, header, payload)
             self._repetitions.came_late(out, packet.arrival)
             self.packets += 1
             self.octets += len(payload)
 
-    @staticmethod
-    def _written(packet: RtpPacket, marker_type: int, rewrite: Rewrite) -> tuple[int, bytes, int, bytes | None]:
-        """What a rewrite makes of a packet: the same each time.
+    def _written(self, packet: RtpPacket, rewrite: Rewrite) -> tuple[int, bytes, int, bytes | None] | None:
+        """What a rewrite makes of a packet: the same each time. None for what the subscriber did not agree on.
 
         Of one above the limit that is a packet without a payload, which a receiver takes for padding: it was late,
         and a number had been left free for it.
         """
-        payload = b"" if rewrite.leaves_out(packet) else rewrite.payload(packet)
+        marker_type = self._types.get(packet.marker_type)
         timestamp = packet.timestamp + rewrite.timestamp & 0xFFFFFFFF
+        if marker_type is None:
+            rewrapped = self._rewrapped(packet)
+            return None if rewrapped is None else (*rewrapped, timestamp, None)
+        payload = b"" if rewrite.leaves_out(packet) else rewrite.payload(packet)
         return rewrite.marker_type(packet, marker_type), payload, timestamp, rewrite.dependency(packet)
+
+    def _rewrapped(self, packet: RtpPacket) -> tuple[int, bytes] | None:
+        """The header's second byte and the payload of RED that the subscriber cannot have as it comes."""
+        return None if self._red is None else self._red.rewritten(packet)
 
     def _move_limit(self, packet: RtpPacket, layer: PacketLayer) -> Rewrite:
         """The first packet of a frame: the limit moves towards what is to be sent, where the stream allows that."""
@@ -299,6 +310,7 @@ class Consumer:
         self._revision = -1
         """The ladder's when the choice was made."""
         self._types = types | {0x80 | of: 0x80 | to for of, to in types.items()}
+        self._red = red_passage(source, parameters)
         self._rtx_types = rtx_types(parameters) if self.rtx_ssrc is not None else {}
         # What is repeated without RTX has to be the same bytes, but no number is used twice: such a stream has none.
         repeats = not self._rtx_types and any("nack" in codec.feedback for codec in parameters.codecs)
@@ -351,7 +363,7 @@ class Consumer:
         """Follow what was chosen from this packet on, a place to begin, unless that was passed already."""
         munger, stream = self._munger, chosen.stream
         passed = munger.source is stream and packet.index <= munger.highest_in
-        if passed or packet.marker_type not in self._types:
+        if passed or (packet.marker_type not in self._types and self._rewrapped(packet) is None):
             return
         self._goal = chosen.limit
         timestamp = self._timeline.begin(stream, packet, self._last)
@@ -431,10 +443,10 @@ class Consumer:
         if segment is None:
             return 0
         packet = segment.source.cache.get(index - segment.delta)
-        marker_type = self._types.get(packet.marker_type) if packet is not None else None
-        if packet is None or marker_type is None:
+        written = None if packet is None else self._written(packet, segment.rewrite)
+        if packet is None or written is None:
             return 0
-        marker_type, payload, timestamp, dependency = self._written(packet, marker_type, segment.rewrite)
+        marker_type, payload, timestamp, dependency = written
         rtx_type = self._rtx_types.get(marker_type & 0x7F)
         if rtx_type is None or self._rtx_writer is None or self.rtx_ssrc is None:
             if self._numbered:  # the same index under other bytes would betray the key stream
