@@ -95,9 +95,8 @@ class Run:
         if code or bugs:
             print(f"{self._name}: ended with {code}", log[-6000:], *bugs, sep="\n", flush=True)
             return False
-        print(f"{self._name}: {self._inputs} inputs, {len(found)} reached something new", flush=True)
-        if self._keep:
-            corpus.keep(self._name, [*corpus.kept(self._name), *found])
+        kept = f", {corpus.keep(self._name, found)} of it kept" if self._keep else ""
+        print(f"{self._name}: {self._inputs} inputs, {len(found)} reached something new{kept}", flush=True)
         return True
 
 

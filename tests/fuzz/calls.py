@@ -109,6 +109,16 @@ def subscribe(answer: str) -> None:
     media.leave("bob", NOW)
 
 
+def watch(offer: str) -> None:
+    """Carol offers this to watch Alice's tracks."""
+    media = _room()
+    with suppress(SdpError):
+        media.view("carol", offer, NOW, connection="wall")
+    media.tick(NOW)
+    media.report(NOW)
+    media.leave("carol", NOW)
+
+
 EXTENSIONS = tuple(
     HeaderExtension(number, uri)
     for number, uri in enumerate(

@@ -60,6 +60,38 @@ def h264() -> list[bytes]:
     return [*units, aggregate, b"\x7c\x85" + IDR[1:]]
 
 
+def dependencies() -> list[bytes]:
+    """Dependency descriptors of Chromium 156 (L3T3, L1T3), each before one that needs its structure."""
+    structures = (
+        "8102d180081485214eafffaaaa863cf0430c10c302afc0aaa0063c00430010c002a000a80006000040001d954926e082b04a0941b820"
+        "ac1282503157f974000ca864330e222222eca8655304224230eca87753013f00b3027f016704ff02cf",
+        "8a0088814214eaa860414d1410208427027f0167",
+    )
+    followers = ("c60002", "450014", "8b0089")
+    return [
+        bytes((len(structure) // 2,)) + bytes.fromhex(structure + follower)
+        for structure in structures
+        for follower in followers
+    ]
+
+
+def stream() -> list[bytes]:
+    """Framed datagrams on a stream (RFC 4571)."""
+    framed = b"".join(len(check).to_bytes(2, "big") + check for check in (*checks(), b"", b"x"))
+    return [bytes((size,)) + framed for size in (0, 7, 255)]
+
+
+def fragments() -> list[bytes]:
+    """ICE fragments of WHIP clients (RFC 8840)."""
+    restart = (
+        "a=ice-options:ice2", "a=group:BUNDLE 0 1", "m=audio 9 UDP/TLS/RTP/SAVPF 111", "a=mid:0",
+        "a=ice-ufrag:ysXw", "a=ice-pwd:vw5LmwG4y/e6dPP/zAP9Gp5k",
+        "a=candidate:1387637174 1 udp 2122260223 192.0.2.1 61764 typ host generation 0 ufrag ysXw network-id 1",
+        "a=end-of-candidates", "",
+    )  # fmt: skip
+    return ["\r\n".join(restart).encode(), b"a=ice-ufrag:abcd\na=ice-pwd:abcdefghijklmnopqrstuv\n"]
+
+
 def red() -> list[bytes]:
     """RED payloads: a primary block alone, and with one and two before it."""
     block = bytes((0x80 | 111, 0, 0x0F, 4))

@@ -13,17 +13,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sfu import stun
+from sfu.ortc.fragment import read_fragment
+from sfu.ortc.sdp import SdpError
 from sfu.rtp import rtcp
 from sfu.rtp.av1 import av1
+from sfu.rtp.dependency import Dependency
 from sfu.rtp.h264 import h264
+from sfu.rtp.layers import EVERYTHING, LayerId
 from sfu.rtp.packet import PacketError, parse, read_elements, write_elements
 from sfu.rtp.red import red_primary
 from sfu.rtp.twcc import read as read_feedback
 from sfu.rtp.vp8 import Vp8Descriptor, vp8
 from sfu.rtp.vp9 import Vp9Descriptor, vp9
 from sfu.signaling import frames, messages
+from sfu.tcp.framing import Deframer, FramingError
 from tests.fuzz import samples
-from tests.fuzz.calls import NOW, call, publish, subscribe
+from tests.fuzz.calls import NOW, call, publish, subscribe, watch
 from tests.fuzz.data import talk, talks
 
 DATAGRAM = 1500
@@ -103,6 +108,41 @@ def _vp9(data: bytes) -> None:
     assert Vp9Descriptor(changed).size == descriptor.size
 
 
+def _dependency(data: bytes) -> None:
+    """The first byte is the size of a descriptor that may bring a structure; after it comes one that needs it."""
+    if not data:
+        return
+    first = Dependency(data[1 : 1 + data[0]])
+    second = Dependency(data[1 + data[0] :], first.structure, first.active)
+    for found in (first, second):
+        for limit in (LayerId(0, 0), LayerId(1, 2), EVERYTHING):
+            again = Dependency(found.rewritten(70_000, limit), first.structure, first.active)
+            assert again.frame_number == found.frame + 70_000 & 0xFFFF
+            assert (again.spatial, again.temporal, again.fdiffs) == (found.spatial, found.temporal, found.fdiffs)
+            found.above(limit)
+            found.towards(LayerId(0, 0), limit, fresh=True)
+
+
+def _tcp(data: bytes) -> None:
+    """The first byte is how much of a stream comes at a time."""
+    deframer, whole = Deframer(), Deframer()
+    size = 1 + (data[0] if data else 0)
+    try:
+        expected = whole.feed(data[1:])
+        assert expected == [
+            datagram for at in range(1, len(data), size) for datagram in deframer.feed(data[at : at + size])
+        ]
+    except FramingError:
+        return
+    assert len(b"".join(expected)) <= len(data)
+
+
+def _fragment(text: str) -> None:
+    with suppress(SdpError):
+        fragment = read_fragment(text)
+        assert (fragment.ufrag is None) == (fragment.pwd is None)
+
+
 def _dtls(data: bytes) -> None:
     """The first byte says who we are and how the rest is cut into datagrams."""
     if not data:
@@ -148,12 +188,16 @@ TARGETS: dict[str, Target] = {
     "vp9": Target(_reads(_vp9), samples.vp9, longest=256),
     "av1": Target(_reads(av1), samples.av1, longest=256),
     "h264": Target(_reads(h264), samples.h264, longest=256),
+    "dependency": Target(_reads(_dependency), samples.dependencies, longest=512),
     "red": Target(_reads(red_primary), samples.red),
     "dtls": Target(_dtls, samples.dtls, longest=4096, inputs=100_000),
+    "tcp": Target(_tcp, samples.stream, longest=4096),
     "sctp": Target(talk, talks, inputs=100_000),
     "call": Target(call, samples.calls, longest=4096, inputs=100_000),
     "sdp-offer": Target(_text(publish), _sdps("*publish*.sdp"), SDP, 250_000, "sdp.dict"),
     "sdp-answer": Target(_text(subscribe), _sdps("*answer*.sdp"), SDP, 250_000, "sdp.dict"),
+    "sdp-watch": Target(_text(watch), _sdps("*watch*.sdp"), SDP, 250_000, "sdp.dict"),
+    "sdp-fragment": Target(_text(_fragment), samples.fragments, SDP, 250_000, "sdp.dict"),
     "frames": Target(_frame, samples.said, longest=4096, words="frames.dict"),
 }
 """By name."""
