@@ -1,4 +1,4 @@
-"""What a media process serves, to the edges alone: signaling, health, metrics."""
+"""What a media process serves, to the edges alone: signaling, WHIP, WHEP, health, metrics."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from meet.clock import iso
+from meet.ratelimit import limits_from
+from sfu import whip
 from sfu.node import Node
 from sfu.session import ClientSocket
+from sfu.whip.caller import Callers
 
 
 def create_app(node: Node, *, forwarded: Callable[[], int]) -> Starlette:
@@ -48,6 +51,7 @@ def create_app(node: Node, *, forwarded: Callable[[], int]) -> Starlette:
     return Starlette(
         routes=[
             WebSocketRoute("/ws/signaling", signaling),
+            *whip.routes(node, Callers(node.redis, limits_from(node.settings))),
             Route("/health", health),
             Route("/metrics", metrics),
         ]
@@ -67,11 +71,17 @@ class _NodeMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         node, writer = self._node, self._node.writer
         sessions = [session for live in node.rooms for session in live.sessions()]
+        guests = [guest for live in node.rooms for guest in live.guests.values()]
         gauges = {
             "webrtc_connections": ("Active WebRTC connections", sum(s.peer_connections for s in sessions)),
             "active_rooms": ("Rooms in which somebody is", len(node.rooms)),
             "websocket_connections": ("Open WebSockets, joined or not", len(node.sockets)),
-            "websocket_sessions": ("Sessions in rooms, those that may resume among them", len(sessions)),
+            "websocket_sessions": (
+                "Sessions of WebSockets in rooms, those that may resume among them",
+                len(sessions) - len(guests),
+            ),
+            "whip_sessions": ("Connections by WHIP", sum(guest.protocol == "whip" for guest in guests)),
+            "whep_sessions": ("Connections by WHEP", sum(guest.protocol == "whep" for guest in guests)),
             "writer_queue_records": ("Records that wait to be written to the store", len(writer)),
         }
         for name, (text, value) in gauges.items():

@@ -11,7 +11,9 @@ from meet.clock import iso
 from meet.domain.session import Session
 from meet.presence import RoomSnapshot, SessionSnapshot
 from sfu.clocks import Clocks
+from sfu.guests import Guest
 from sfu.media_events import (
+    ConnectionEnded,
     LayersChanged,
     MediaEvent,
     SpeakerChanged,
@@ -20,6 +22,7 @@ from sfu.media_events import (
     TrackUnpublished,
 )
 from sfu.ortc import SdpError
+from sfu.peer import Peer
 from sfu.report import RoomReport
 from sfu.signaling import frames
 from sfu.signaling.effects import (
@@ -30,6 +33,7 @@ from sfu.signaling.effects import (
     Keep,
     Send,
     StartMedia,
+    StopMedia,
     TellLayers,
     ToSfu,
     Unmute,
@@ -57,7 +61,12 @@ class Socket(Protocol):
 class Media(Protocol):
     """What a room asks of its media plane: `sfu.media.RoomMedia`. `now` is monotonic."""
 
-    def publish(self, user_id: str, sdp: str, sources: Mapping[str, str], now: float) -> str: ...
+    def publish(
+        self, user_id: str, sdp: str, sources: Mapping[str, str], now: float, *, connection: str = ...
+    ) -> str: ...
+    def view(self, user_id: str, sdp: str, now: float, *, connection: str) -> str: ...
+    def end(self, user_id: str, connection: str, now: float) -> None: ...
+    def connection(self, user_id: str, connection: str) -> Peer | None: ...
     def subscribe(self, user_id: str, now: float) -> None: ...
     def answered(self, user_id: str, sdp: str, now: float) -> None: ...
     def restart(self, user_id: str, now: float) -> None: ...
@@ -110,6 +119,8 @@ class LiveRoom:
         self._keep = keep
         self._departed = departed
         self._changed = changed
+        self.guests: dict[str, Guest] = {}
+        """Who came by HTTP, by session."""
         self._sockets: dict[str, Socket] = {}
         self._tracks = 0
 
@@ -145,6 +156,35 @@ class LiveRoom:
         """A session's socket is gone."""
         self._sockets.pop(session_id, None)
         self._perform(self.room.lose(session_id, self._clocks.wall()))
+
+    def attach(self, guest: Guest, newcomer: Newcomer, sdp: str) -> str:
+        """Let a connection by HTTP in, and answer its offer.
+
+        Raises:
+            Refused: the room is full.
+            SdpError: the offer can't be used; it is as if nobody had come.
+        """
+        self._perform(self.room.attach(newcomer, self._clocks.wall()))
+        self.guests[guest.session_id] = guest
+        now = self._clocks.monotonic()
+        try:
+            if guest.protocol == "whip":
+                return self.media.publish(guest.user_id, sdp, {}, now, connection=guest.session_id)
+            return self.media.view(guest.user_id, sdp, now, connection=guest.session_id)
+        except SdpError:
+            self.detach(guest.session_id)
+            raise
+
+    def detach(self, session_id: str) -> None:
+        """End a connection by HTTP; unknown is fine."""
+        guest = self.guests.pop(session_id, None)
+        if guest is not None:
+            self.media.end(guest.user_id, session_id, self._clocks.monotonic())
+            self._perform(self.room.detach(session_id, self._clocks.wall()))
+
+    def peer_of(self, guest: Guest) -> Peer | None:
+        """The media connection of a connection by HTTP."""
+        return self.media.connection(guest.user_id, guest.session_id)
 
     # What the node does
 
@@ -240,6 +280,8 @@ class LiveRoom:
                 if afresh:
                     self.media.restart(user_id, now)
                 self.media.subscribe(user_id, now)
+            case StopMedia(user_id):
+                self.media.restart(user_id, now)
             case ToSfu():
                 self._negotiate(effect, now)
             case Choose(user_id, choice):
@@ -249,6 +291,7 @@ class LiveRoom:
             case Unmute(user_id, state):
                 self.media.set_media_state(user_id, **state)
             case Departed(user_id):
+                self.guests = {name: guest for name, guest in self.guests.items() if guest.user_id != user_id}
                 self.media.leave(user_id, now)
                 self._departed(self, user_id)
             case Keep(record):
@@ -300,6 +343,15 @@ class LiveRoom:
                 self._perform(self.room.speaker_changed(user_id, track_id, wall))
             case LayersChanged(user_id, track_id, current, target):
                 self._perform(self.room.tell(user_id, frames.layers(track_id, current, target, wall)))
+            case ConnectionEnded(connection):
+                self.detach(connection)
 
     def _with_connections(self, session: Session) -> Session:
-        return replace(session, peer_connections=self.media.connections_of(session.user_id))
+        guest = self.guests.get(session.session_id)
+        if guest is None:
+            others = sum(other.user_id == session.user_id for other in self.guests.values())
+            connections = self.media.connections_of(session.user_id) - others
+            return replace(session, peer_connections=max(0, connections))
+        peer = self.peer_of(guest)
+        active = (peer and peer.last_activity) or session.last_activity
+        return replace(session, peer_connections=1, last_activity=active)

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, get_args
 from weakref import WeakValueDictionary
 
 from redis.asyncio import Redis
@@ -34,11 +35,15 @@ from meet.presence import AsyncPresence, NodeSnapshot, RoomSnapshot
 from meet.tokens import Claims
 from sfu import door
 from sfu.clocks import Clocks
+from sfu.guests import Guest
 from sfu.live_room import LiveRoom, MediaFactory
+from sfu.ortc import SdpError
 from sfu.session import ClientSocket
 from sfu.signaling.connection import CLOSE_RESTART
 from sfu.signaling.messages import Join, Refused, Resume, RoomId
+from sfu.signaling.participant import Newcomer
 from sfu.signaling.room import Room
+from sfu.subscriptions import VideoQuality
 from sfu.writer import Writer
 
 log = logging.getLogger("meet.sfu.node")
@@ -59,6 +64,9 @@ MOST_RENEWED = 100
 REMEMBERED = 10_000
 """How many meetings that are over are remembered, against joins that were on their way."""
 OVER = frozenset({"meeting-deleted", "meeting-ended"})
+MOST_GUESTS = 8
+"""Connections by HTTP that one user may have in one room: each holds a port's worth of state for 30 s, connected or
+not, and nobody has more encoders and players than that."""
 
 
 class Meetings(Protocol):
@@ -91,7 +99,7 @@ class Node:
         self.clocks = clocks or Clocks()
         self.draining = False
         self._url = url
-        self._redis = redis
+        self.redis = redis
         self._presence = AsyncPresence(redis)
         self._meetings = meetings
         self._create_media = create_media
@@ -182,7 +190,7 @@ class Node:
         """Who opens a socket; `InvalidToken`, `Unavailable`."""
         if self.draining:
             raise Unavailable("The server is restarting. Please connect again.")
-        return await door.admit(self._redis, token)
+        return await door.admit(self.redis, token)
 
     async def join(self, socket: ClientSocket, claims: Claims, message: Join) -> None:
         """Take a seat and let a socket into the room, unless it is gone by then. `Refused`, `Unavailable`."""
@@ -201,8 +209,61 @@ class Node:
         live.resume(socket, message.session_id, newcomer)
         socket.entered(live, newcomer)
 
+    async def attach(self, guest: Guest, claims: Claims, room_id: RoomId, sdp: str) -> str:
+        """Take a seat, let a connection by HTTP into the room, and answer its offer.
+
+        Raises `Refused`, `Unavailable`, and `SdpError` where the offer can't be used.
+        """
+        if self.draining:
+            raise Unavailable("The server is restarting. Please connect again.")
+        try:
+            async with asyncio.timeout(JOIN_S):
+                return await self._attach(guest, claims, room_id, sdp)
+        except (TimeoutError, RedisError) as error:
+            raise Unavailable from error
+
+    def guest(self, room_id: RoomId, session_id: str) -> tuple[LiveRoom, Guest] | None:
+        """A connection by HTTP that is there, and its room."""
+        live = self._find(room_id)
+        guest = live.guests.get(session_id) if live else None
+        return (live, guest) if live and guest else None
+
     async def _join(self, socket: ClientSocket, claims: Claims, message: Join) -> None:
-        meeting = await self._meeting(message.room_id)
+        async with self._seat(claims, message.room_id) as (live, seat):
+            if not socket.is_open:
+                return
+            newcomer = replace(
+                socket.newcomer(claims, message.room_id),
+                participant_id=seat.participant_id,
+                joined_at=seat.joined_at.timestamp(),
+                shown_as=message.username,
+                avatar_url=message.avatar_url,
+            )
+            live.join(socket, newcomer)
+            socket.entered(live, newcomer)
+
+    async def _attach(self, guest: Guest, claims: Claims, room_id: RoomId, sdp: str) -> str:
+        async with self._seat(claims, room_id) as (live, seat):
+            if live.room.e2ee:
+                raise Refused(
+                    "MEETING_ENCRYPTED", "This meeting is end-to-end encrypted, which WHIP and WHEP are not"
+                )
+            if sum(other.user_id == claims.user_id for other in live.guests.values()) >= MOST_GUESTS:
+                raise Refused("TOO_MANY_CONNECTIONS", f"A user may have {MOST_GUESTS} connections by WHIP and WHEP")
+            newcomer = Newcomer(
+                session_id=guest.session_id,
+                user_id=claims.user_id,
+                username=claims.username,
+                participant_id=seat.participant_id,
+                room_id=room_id,
+                joined_at=seat.joined_at.timestamp(),
+            )
+            return live.attach(guest, newcomer, sdp)
+
+    @asynccontextmanager
+    async def _seat(self, claims: Claims, room_id: RoomId) -> AsyncIterator[tuple[LiveRoom, Seat]]:
+        """A seat for a user and the room that it is in, while they are let in: a refusal gives it back."""
+        meeting = await self._meeting(room_id)
         number = meeting.number
         async with self._lock(number, claims.user_id):
             live = self._rooms.get(number)
@@ -210,24 +271,16 @@ class Node:
                 live.room.check_space(claims.user_id)
             seat = await self._take_seat(meeting.meeting_id, claims)
             async with self._lock(number):
-                live = await self._home(number, message.room_id)
-                if not socket.is_open:
-                    self._drop_if_empty(live)
-                    return
-                newcomer = replace(
-                    socket.newcomer(claims, message.room_id),
-                    participant_id=seat.participant_id,
-                    joined_at=seat.joined_at.timestamp(),
-                    shown_as=message.username,
-                    avatar_url=message.avatar_url,
-                )
+                live = await self._home(number, room_id)
                 try:
-                    live.join(socket, newcomer)
-                except Refused:  # others were quicker to take the last places
+                    yield live, seat
+                except (Refused, SdpError):  # others were quicker to take the last places, say
                     self._chore(self._release_seat(live, claims.user_id))
                     raise
-                socket.entered(live, newcomer)
-        self.writer.put(live.room.record(self.clocks.wall()))
+                finally:
+                    self._drop_if_empty(live)
+        if not live.room.is_empty:
+            self.writer.put(live.room.record(self.clocks.wall()))
 
     async def _meeting(self, room_id: RoomId) -> Meeting:
         try:
@@ -358,7 +411,7 @@ class Node:
             del self._over[next(iter(self._over))]
 
     async def _obey_next(self) -> None:
-        command = await control.next_command(self._redis, self.node_id)
+        command = await control.next_command(self.redis, self.node_id)
         if command is None:
             return
         try:
@@ -366,7 +419,7 @@ class Node:
         except (KeyError, TypeError, ValueError) as error:
             log.exception("command %s is malformed", command.kind)
             answer = Reply("refused", {"reason": f"malformed: {error}"})
-        await control.reply(self._redis, command, answer)
+        await control.reply(self.redis, command, answer)
 
     # What time asks
 
@@ -388,7 +441,7 @@ class Node:
                 url=self._url,
                 started_at=self._started_at,
                 rooms=len(self._rooms),
-                clients=len(self.sockets),
+                clients=len(self.sockets) + sum(len(live.guests) for live in self._rooms.values()),
                 draining=self.draining,
             )
             rooms: list[RoomSnapshot] = []
@@ -457,11 +510,17 @@ class Node:
         await self.revoke()
 
     async def revoke(self) -> None:
-        """Hang up on every socket whose sign-in was revoked since it came. Raises `RedisError`."""
-        revoked = await door.revoked_of(self._redis, {s.family_id for s in self.sockets if s.family_id})
+        """Hang up on everybody whose sign-in was revoked since they came. Raises `RedisError`."""
+        families = {s.family_id for s in self.sockets if s.family_id}
+        families |= {guest.family_id for live in self._rooms.values() for guest in live.guests.values()}
+        revoked = await door.revoked_of(self.redis, families)
         for socket in list(self.sockets):
             if socket.family_id in revoked:
                 socket.revoke()
+        for live in list(self._rooms.values()):
+            for guest in list(live.guests.values()):
+                if guest.family_id in revoked:
+                    live.detach(guest.session_id)
 
     # Inside
 
@@ -492,7 +551,10 @@ def _set_media_state(live: LiveRoom | None, data: Mapping[str, Any]) -> Reply:
         for name in ("audio_enabled", "video_enabled", "screen_sharing")
         if data.get(name) is not None
     }
-    found = live.set_media_state(str(data["peer_id"]), said, data.get("video_quality")) if live else None
+    quality = data.get("video_quality")
+    if quality not in (None, *get_args(VideoQuality)):
+        raise ValueError("video_quality")
+    found = live.set_media_state(str(data["peer_id"]), said, quality) if live else None
     if found is None:
         return Reply("not-found")
     user_id, state = found

@@ -116,9 +116,22 @@ class Peer:
         return self._transport.rtt_ms
 
     @property
+    def ice(self) -> TransportParameters:
+        """Our end of the ICE session that runs now."""
+        return self._transport.parameters
+
+    @property
     def remote_ice(self) -> tuple[str, str] | None:
         """The client's user fragment and password, once they are known."""
         return (self._remote.ice_ufrag, self._remote.ice_pwd) if self._remote else None
+
+    def restart_ice(self, ufrag: str, pwd: str) -> TransportParameters:
+        """Begin another ICE session, with these credentials of the client's, and without a description (RFC 9725
+        section 4.3.3): our end of it."""
+        if self._remote:
+            self._remote = replace(self._remote, ice_ufrag=ufrag, ice_pwd=pwd)
+        self._heard = True
+        return self._transport.restart_ice()
 
     def refresh_activity(self) -> None:
         """Note that something was heard since the last call. Called about every second, so packets cost no clock."""

@@ -174,7 +174,7 @@ class RoomDetails(BaseModel):
 
     @classmethod
     def of(cls, room: RoomSnapshot) -> Self:
-        return cls(participant_count=len(room.sessions), created_at=room.created_at)
+        return cls(participant_count=room.participant_count, created_at=room.created_at)
 
 
 class OverviewAnswer(BaseModel):
@@ -198,7 +198,7 @@ class RoomStats(BaseModel):
     def of(cls, room: RoomSnapshot, *, now: datetime) -> Self:
         return cls(
             room_id=room.room_id,
-            participant_count=len(room.sessions),
+            participant_count=room.participant_count,
             created_at=room.created_at,
             duration=_duration_s(room, now),
             total_messages=room.total_messages,

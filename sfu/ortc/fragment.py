@@ -17,6 +17,8 @@ class IceFragment:
 
     ufrag: str | None
     pwd: str | None
+    mid: str = "0"
+    """The section that it speaks of; where it names none, the one that everybody's first has."""
 
 
 def read_fragment(text: str) -> IceFragment:
@@ -33,9 +35,10 @@ def read_fragment(text: str) -> IceFragment:
         for name, value in attributes:
             if name in ("ice-ufrag", "ice-pwd"):
                 values.setdefault(name, value)
+    mid = next((section.mid for section in description.sections if section.mid), "0")
     if not values:
-        return IceFragment(None, None)
-    return IceFragment(*ice_credentials(values.get("ice-ufrag"), values.get("ice-pwd"), "the fragment"))
+        return IceFragment(None, None, mid)
+    return IceFragment(*ice_credentials(values.get("ice-ufrag"), values.get("ice-pwd"), "the fragment"), mid)
 
 
 def write_fragment(transport: TransportParameters, mid: str) -> str:

@@ -34,6 +34,13 @@ class StartMedia:
 
 
 @dataclass(frozen=True, slots=True)
+class StopMedia:
+    """End the media connections of a user's page; those of WHIP and WHEP go on."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToSfu:
     """Hand a description to the media plane."""
 
@@ -78,4 +85,4 @@ class Keep:
     record: Session | Message
 
 
-Effect = Send | Hangup | StartMedia | ToSfu | Choose | TellLayers | Unmute | Departed | Keep
+Effect = Send | Hangup | StartMedia | StopMedia | ToSfu | Choose | TellLayers | Unmute | Departed | Keep

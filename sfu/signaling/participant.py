@@ -41,10 +41,15 @@ class Participant:
     """Somebody in a room, their current session, and what waits for them while it is lost."""
 
     session: Session
+    """That of the socket; of who has none, the oldest of `further`."""
     room_id: RoomId
     shown_as: str
     avatar_url: str | None
     joined_at: float
+    has_socket: bool = True
+    """Or had one, and may still resume."""
+    further: dict[str, Session] = field(default_factory=dict)
+    """Connections that were begun by HTTP (WHIP, WHEP), the oldest first."""
     former: deque[str] = field(default_factory=lambda: deque(maxlen=FORMER_SESSIONS))
     lost_at: float | None = None
     backlog: deque[Frame] = field(default_factory=deque)
@@ -61,6 +66,11 @@ class Participant:
     def user_id(self) -> str:
         """Whose it is, as in every session."""
         return self.session.user_id
+
+    @property
+    def listens(self) -> bool:
+        """Whether what is sent to them now arrives."""
+        return self.has_socket and self.lost_at is None
 
     def shape(self, sdp: str, kind: str) -> Sdp:
         """A description in the shape that the client last used (decision 8)."""

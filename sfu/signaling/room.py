@@ -8,6 +8,10 @@ A participant is one user, and has one current session, the newest: an older con
 A participant whose socket is lost stays for `resume_s`, unseen by the others, and is then gone. What they miss until
 they resume is of two kinds: the state of the room is told again by `joined`; what is said once (chat, and what other
 participants send to them) waits in a bounded backlog. An offer of the SFU that wasn't answered is made again.
+
+Beside that session a participant may have others which have no socket: connections that were begun by HTTP (WHIP,
+WHEP). They take nobody's place, are told nothing, and keep the participant here on their own: who has only those is a
+participant like any other, and goes with the last of them.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ from sfu.signaling.effects import (
     Keep,
     Send,
     StartMedia,
+    StopMedia,
     TellLayers,
     ToSfu,
     Unmute,
@@ -100,8 +105,8 @@ class Room:
         return user_id in self._participants
 
     def sessions(self) -> list[Session]:
-        """The current session of everybody."""
-        return [self._session(participant) for participant in self._participants.values()]
+        """The current sessions of everybody: that of the socket, and those without one."""
+        return [session for participant in self._participants.values() for session in self._sessions(participant)]
 
     def record(self, now: float) -> RoomRecord:
         """The room as it is kept; an empty one has ended."""
@@ -131,25 +136,17 @@ class Room:
         self.check_space(newcomer.user_id)
         effects: list[Effect] = []
         present = self._participants.get(newcomer.user_id)
-        if present is not None:
+        if present is not None and present.has_socket:
             effects += self._retire(present, newcomer.replaces, now)
         participant = Participant(
-            session=Session(
-                session_id=newcomer.session_id,
-                user_id=newcomer.user_id,
-                username=newcomer.username,
-                participant_id=newcomer.participant_id,
-                meeting_id=self.meeting_id,
-                meeting_number=self.number,
-                connected_at=moment(now),
-                last_activity=moment(now),
-            ),
+            session=self._begun(newcomer, now),
             room_id=newcomer.room_id,
             shown_as=newcomer.shown_as or newcomer.username,
             avatar_url=newcomer.avatar_url,
             joined_at=present.joined_at if present else newcomer.joined_at,
         )
         if present is not None:
+            participant.further = present.further
             participant.stopped = present.stopped
             participant.video_quality = present.video_quality
             participant.said = dict.fromkeys(present.stopped, False)
@@ -158,10 +155,7 @@ class Room:
         self.peak_participants = max(self.peak_participants, len(self._participants))
         effects.append(self._welcome(participant, newcomer.ice_servers, now, resumed=False))
         if present is None:
-            arrival = frames.user_joined(
-                newcomer.user_id, newcomer.participant_id, participant.shown_as, participant.avatar_url, now
-            )
-            effects += self._tell_others(participant, arrival)
+            effects += self._announce(participant, now)
         effects += [StartMedia(newcomer.user_id, afresh=present is not None), Keep(self._session(participant))]
         return effects
 
@@ -172,7 +166,7 @@ class Room:
         """
         participant = self._participants.get(newcomer.user_id)
         known = participant and session_id in (participant.session.session_id, *participant.former)
-        if participant is None or not known:
+        if participant is None or not participant.has_socket or not known:
             raise Refused("SESSION_NOT_FOUND", "There is no such session any more; join the room anew")
         effects = self._retire(participant, newcomer.replaces, now)
         participant.former.append(participant.session.session_id)
@@ -192,13 +186,49 @@ class Room:
         effects.append(Keep(self._session(participant)))
         return effects
 
+    def attach(self, newcomer: Newcomer, now: float) -> list[Effect]:
+        """Somebody with a seat has a connection by HTTP: a session more, and a participant where there was none.
+
+        `Refused` with `ROOM_FULL` where there are too many.
+        """
+        self.check_space(newcomer.user_id)
+        session = self._begun(newcomer, now)
+        participant = self._participants.get(newcomer.user_id)
+        if participant is not None:
+            participant.further[session.session_id] = session
+            return [Keep(self._shown(participant, session))]
+        participant = Participant(
+            session=session,
+            room_id=newcomer.room_id,
+            shown_as=newcomer.shown_as or newcomer.username,
+            avatar_url=newcomer.avatar_url,
+            joined_at=newcomer.joined_at,
+            has_socket=False,
+            further={session.session_id: session},
+        )
+        self._participants[newcomer.user_id] = participant
+        self.peak_participants = max(self.peak_participants, len(self._participants))
+        return [*self._announce(participant, now), Keep(session)]
+
+    def detach(self, session_id: str, now: float) -> list[Effect]:
+        """A connection by HTTP is over, and its participant is gone where nothing else is there; unknown is fine."""
+        participant = next((p for p in self._participants.values() if session_id in p.further), None)
+        if participant is None:
+            return []
+        if not participant.has_socket and len(participant.further) == 1:
+            return self._depart(participant, now)
+        ended = participant.further.pop(session_id)
+        if not participant.has_socket:
+            participant.session = next(iter(participant.further.values()))
+        return [Keep(self._shown(participant, ended).closed())]
+
     def leave(self, session_id: str, now: float) -> list[Effect]:
         """A participant says goodbye."""
         participant = self._by_session.get(session_id)
         if participant is None:
             return []
         goodbye = frames.left(participant.room_id, participant.user_id, now)
-        return [Send(session_id, goodbye), *self._depart(participant, now)]
+        return [Send(session_id, goodbye), *self._end_socket(participant, now)]
 
     def lose(self, session_id: str, now: float) -> list[Effect]:
         """A session's socket is gone; the participant may resume for a while. A session of the past: nothing."""
@@ -230,7 +260,7 @@ class Room:
         effects: list[Effect] = []
         for participant in list(self._participants.values()):
             if participant.lost_at is not None and now - participant.lost_at >= self._resume_s:
-                effects += self._depart(participant, now)
+                effects += self._end_socket(participant, now)
         return effects
 
     # What participants say
@@ -299,7 +329,7 @@ class Room:
     def sfu_answer(self, user_id: str, sdp: str, now: float) -> list[Effect]:
         """The SFU answers what a user publishes."""
         participant = self._participants.get(user_id)
-        if participant is None or participant.lost_at is not None:
+        if participant is None or not participant.listens:
             return []  # a client that resumes repeats an offer that wasn't answered
         return [self._send(participant, frames.sfu_answer(participant.shape(sdp, "answer"), now))]
 
@@ -309,7 +339,7 @@ class Room:
         if participant is None:
             return []
         participant.unanswered = (sdp, list(tracks))
-        if participant.lost_at is not None:
+        if not participant.listens:
             return []
         return [self._send(participant, frames.sfu_offer(participant.shape(sdp, "offer"), tracks, now))]
 
@@ -343,7 +373,7 @@ class Room:
         self, speaker: Participant, message: Offer | Answer | IceCandidate, stamp: str, now: float
     ) -> list[Effect]:
         target = self._participants.get(message.target_user_id or "")
-        if target is None or target is speaker:
+        if target is None or target is speaker or not target.has_socket:
             why = frames.error("TARGET_NOT_FOUND", "The target user is not in the room", now, message.type)
             return [Send(speaker.session.session_id, why)]
         name, value = ("candidate", message.candidate) if isinstance(message, IceCandidate) else ("sdp", message.sdp)
@@ -407,6 +437,30 @@ class Room:
         effects = self._kick(participant, "replaced", CLOSE_REPLACED, now)
         return [*effects, Keep(self._session(participant).closed())]
 
+    def _announce(self, participant: Participant, now: float) -> list[Effect]:
+        arrival = frames.user_joined(
+            participant.user_id,
+            participant.session.participant_id,
+            participant.shown_as,
+            participant.avatar_url,
+            now,
+        )
+        return self._tell_others(participant, arrival)
+
+    def _end_socket(self, participant: Participant, now: float) -> list[Effect]:
+        """Nothing comes of the socket any more: the participant is gone, or goes on without one."""
+        if not participant.further:
+            return self._depart(participant, now)
+        ended = self._session(participant).closed()
+        self._by_session.pop(ended.session_id, None)
+        participant.session = next(iter(participant.further.values()))
+        participant.has_socket, participant.lost_at, participant.unanswered = False, None, None
+        participant.former.clear()
+        participant.backlog.clear()
+        participant.backlog_bytes = 0
+        participant.said = dict.fromkeys(participant.stopped, False)
+        return [StopMedia(participant.user_id), Keep(ended)]
+
     def _kick(self, participant: Participant, reason: str, code: int, now: float) -> list[Effect]:
         session_id = participant.session.session_id
         if self._by_session.pop(session_id, None) is None:
@@ -420,12 +474,31 @@ class Room:
         return [
             *self._tell_others(participant, farewell),
             Departed(participant.user_id),
-            Keep(self._session(participant).closed()),
+            *(Keep(session.closed()) for session in self._sessions(participant)),
         ]
 
+    def _begun(self, newcomer: Newcomer, now: float) -> Session:
+        return Session(
+            session_id=newcomer.session_id,
+            user_id=newcomer.user_id,
+            username=newcomer.username,
+            participant_id=newcomer.participant_id,
+            meeting_id=self.meeting_id,
+            meeting_number=self.number,
+            connected_at=moment(now),
+            last_activity=moment(now),
+        )
+
+    def _sessions(self, participant: Participant) -> list[Session]:
+        further = [self._shown(participant, session) for session in participant.further.values()]
+        return [self._session(participant), *further] if participant.has_socket else further
+
     def _session(self, participant: Participant) -> Session:
-        session = replace(participant.session, media_state=self._media_state(participant))
+        session = self._shown(participant, participant.session)
         return session.lost() if participant.lost_at is not None else session
+
+    def _shown(self, participant: Participant, session: Session) -> Session:
+        return replace(session, media_state=self._media_state(participant))
 
     def _media_state(self, participant: Participant) -> MediaState:
         return MediaState.of({**self._tracks.shown_by(participant.user_id), **participant.said})
@@ -454,9 +527,9 @@ class Room:
         ]
 
     def _tell(self, participant: Participant, frame: Frame, *, waits: bool = False) -> list[Effect]:
-        if participant.lost_at is None:
+        if participant.listens:
             return [self._send(participant, frame)]
-        if waits:
+        if waits and participant.has_socket:
             participant.miss(frame)
         return []
 

@@ -37,13 +37,13 @@ class NodeSnapshot:
     started_at: str
     rooms: int
     clients: int
-    """Open WebSockets, joined or not."""
+    """Open WebSockets, joined or not, and connections by WHIP and WHEP."""
     draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SessionSnapshot:
-    """One WebSocket connection that joined a room, in the words of the document."""
+    """One connection that joined a room, by a WebSocket, WHIP or WHEP, in the words of the document."""
 
     session_id: str
     user_id: str
@@ -75,6 +75,11 @@ class RoomSnapshot:
     def room_id(self) -> str:
         """The document's spelling, `meeting-123`."""
         return f"meeting-{self.meeting_number}"
+
+    @property
+    def participant_count(self) -> int:
+        """How many people are there; one may have several sessions."""
+        return len({session.user_id for session in self.sessions})
 
 
 def encode(snapshot: NodeSnapshot | RoomSnapshot) -> str:

@@ -65,9 +65,12 @@ def issue_access(
     return token, lifetime_s
 
 
-def read_access(token: str) -> Claims:
-    """The claims of an access token; `InvalidToken` where it is malformed, forged or expired."""
-    claims, _ = _read_claims(token, ["api"])
+def read_access(token: str, *, expired_too: bool = False) -> Claims:
+    """The claims of an access token; `InvalidToken` where it is malformed, forged or expired.
+
+    `expired_too`: one that has expired still says whose it was, for what was begun with it and outlasts it.
+    """
+    claims, _ = _read_claims(token, ["api"], expired_too=expired_too)
     return claims
 
 
@@ -130,8 +133,11 @@ def _issue(audience: Audience, lifetime_s: int, now: datetime | None, **claims: 
     return jwt.encode(payload, signing_secret(), algorithm=ALGORITHMS[0]), expires_at
 
 
-def _read(token: str, audiences: Sequence[Audience], required: Sequence[str]) -> dict[str, Any]:
+def _read(
+    token: str, audiences: Sequence[Audience], required: Sequence[str], *, expired_too: bool = False
+) -> dict[str, Any]:
     options: Options = {
+        "verify_exp": not expired_too,
         "require": ["iss", "aud", "exp", "jti", *required],
         # It bounds nothing (RFC 7519 section 4.1.6): a clock that is a second ahead must not refuse a fresh token.
         "verify_iat": False,
@@ -146,8 +152,8 @@ def _read(token: str, audiences: Sequence[Audience], required: Sequence[str]) ->
     return payload
 
 
-def _read_claims(token: str, audiences: Sequence[Audience]) -> tuple[Claims, Audience]:
-    payload = _read(token, audiences, _SIGNED_IN)
+def _read_claims(token: str, audiences: Sequence[Audience], *, expired_too: bool = False) -> tuple[Claims, Audience]:
+    payload = _read(token, audiences, _SIGNED_IN, expired_too=expired_too)
     try:
         claims = Claims(
             user_id=payload["sub"],

@@ -150,6 +150,16 @@ def test_another_secret_signs_nothing_here(monkeypatch: pytest.MonkeyPatch) -> N
         tokens.read_access(token)
 
 
+def test_an_expired_token_still_says_whose_it_was_to_who_asks_for_that() -> None:
+    token = access(now=utcnow() - timedelta(days=1))
+    with pytest.raises(InvalidToken):
+        tokens.read_access(token)
+    assert tokens.read_access(token, expired_too=True).expires_at < utcnow()
+    for forged in (token[:-4] + "AAAA", tokens.issue_ticket("u", "n", "user", "f")[0]):
+        with pytest.raises(InvalidToken):
+            tokens.read_access(forged, expired_too=True)
+
+
 def test_a_weak_secret_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEET_JWT_SECRET", "short")
     settings.cache_clear()

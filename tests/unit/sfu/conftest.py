@@ -26,6 +26,7 @@ from sfu.media_events import MediaEvent
 from sfu.node import Node
 from sfu.ortc import SdpError
 from sfu.report import RoomReport
+from sfu.rtp.parameters import TransportParameters
 from sfu.session import ClientSocket
 from sfu.writer import Writer
 
@@ -105,6 +106,25 @@ class FakeMeetings:
             raise Unavailable
 
 
+class FakePeer:
+    """The ICE of a connection by HTTP."""
+
+    def __init__(self) -> None:
+        self.last_activity: datetime | None = None
+        self.remote_ice = ("theirs", "p" * 24)
+        self.sessions = 1
+
+    @property
+    def ice(self) -> TransportParameters:
+        candidate = "candidate:1 1 udp 2130706431 192.0.2.1 40000 typ host"
+        return TransportParameters(f"ours{self.sessions}", "q" * 24, "sha-256 AB:CD", (candidate,))
+
+    def restart_ice(self, ufrag: str, pwd: str) -> TransportParameters:
+        self.remote_ice = (ufrag, pwd)
+        self.sessions += 1
+        return self.ice
+
+
 class FakeMedia:
     """`sfu.media.RoomMedia` that notes what it was asked."""
 
@@ -113,12 +133,28 @@ class FakeMedia:
         self.calls: list[tuple[Any, ...]] = []
         self.ticked = asyncio.Event()
         self.closed = False
+        self.refuses = False
+        """Whether every offer is one that can't be used."""
+        self.peers: dict[str, FakePeer] = {}
+        """Connections by HTTP, by their name."""
 
-    def publish(self, user_id: str, sdp: str, sources: Any, now: float) -> str:
+    def publish(self, user_id: str, sdp: str, sources: Any, now: float, *, connection: str = "") -> str:
         self.calls.append(("publish", user_id, sdp, dict(sources)))
-        if sdp == "bad":
+        if sdp == "bad" or self.refuses:
             raise SdpError("no media section")
+        if connection:
+            self.peers[connection] = FakePeer()
         return f"answer to {sdp}"
+
+    def view(self, user_id: str, sdp: str, now: float, *, connection: str) -> str:
+        return self.publish(user_id, sdp, {}, now, connection=connection)
+
+    def end(self, user_id: str, connection: str, now: float) -> None:
+        self.calls.append(("end", user_id, connection))
+        self.peers.pop(connection, None)
+
+    def connection(self, user_id: str, connection: str) -> Any:
+        return self.peers.get(connection)
 
     def subscribe(self, user_id: str, now: float) -> None:
         self.calls.append(("subscribe", user_id))

@@ -20,6 +20,8 @@ async def test_health_and_metrics_say_what_is_there(process: Any) -> None:
             "active_rooms 1.0",
             "websocket_sessions 1.0",
             "websocket_connections 1.0",
+            "whip_sessions 0.0",
+            "whep_sessions 0.0",
             "forwarded_packets_total 42.0",
             "writer_dropped_records_total 0.0",
         ):
