@@ -6,6 +6,7 @@ Two or three people talk to each other; what arrives is compared in values, in o
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -22,6 +23,7 @@ from tests.conftest import StartSystem, System
 from .people import Caller, meeting_of, newcomer
 
 CASES = Path(__file__).parent / "cases" / "signaling.json"
+PUBLISHED = (Path(__file__).parents[1] / "data" / "sdp" / "chromium-publish.sdp").read_bytes().decode()
 FRAME_S = 10.0
 SDP = "v=0\r\no=- 123456789 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=ice-pwd:averysecretpasswordindeed\r\n"
 
@@ -61,6 +63,14 @@ class Peer:
     def vanish(self) -> None:
         """Lose the connection without a word."""
         self.socket.socket.close()
+
+
+def answer_to(offer: str | dict[str, str]) -> str:
+    """What a client says that takes everything."""
+    text = offer if isinstance(offer, str) else offer["sdp"]
+    text = re.sub(r"^a=(ssrc|ssrc-group|msid|ice-lite|candidate|end-of-candidates)\b.*\r\n", "", text, flags=re.M)
+    text = text.replace("a=sendonly", "a=recvonly").replace("setup:actpass", "setup:active")
+    return re.sub(r"fingerprint:.*\r", f"fingerprint:sha-256 {':'.join(['CD'] * 32)}\r", text)
 
 
 Connect = Callable[..., Peer]
@@ -164,6 +174,26 @@ def test_the_newest_connection_wins(peer: Connect, alice: Caller, bob: Caller, r
     second.say(type="chat", room_id=room, message="me again")
     b.hear("chat")
     assert [frame["type"] for frame in b.seen] == []
+
+
+def test_what_is_not_wanted_is_not_offered_until_it_is(peer: Connect, alice: Caller, bob: Caller, room: str) -> None:
+    a, b = peer(alice), peer(bob)
+    a.join(room), b.join(room)
+    a.say(type="offer", room_id=room, sdp=PUBLISHED)
+    a.hear("answer")
+    offer = b.hear("offer")
+    assert sorted(track["source"] for track in offer["tracks"]) == ["camera", "microphone"]
+    b.say(type="answer", room_id=room, sdp=answer_to(offer["sdp"]))
+    microphone, camera = sorted(offer["tracks"], key=lambda track: track["kind"])
+    b.say(type="unsubscribe", room_id=room, track_id=camera["track_id"])
+    offer = b.hear("offer")
+    assert [track["track_id"] for track in offer["tracks"]] == [microphone["track_id"]]
+    b.say(type="answer", room_id=room, sdp=answer_to(offer["sdp"]))
+    b.say(type="set-layer", room_id=room, track_id=camera["track_id"], spatial=0)
+    b.say(type="subscribe", room_id=room, track_id=camera["track_id"], width=320, height=180)
+    offer = b.hear("offer")
+    assert [frame["type"] for frame in b.seen if frame["type"] == "error"] == []
+    assert len(offer["tracks"]) == 2
 
 
 def test_a_lost_connection_resumes_unseen_and_misses_no_chat(
@@ -343,7 +373,10 @@ def seats_of(caller: Caller, meeting: dict[str, Any]) -> int:
 
 @pytest.mark.parametrize(
     "kind",
-    ["join", "offer", "answer", "ice-candidate", "media-state", "chat", "leave", "ping", "pong", "resume"],
+    [
+        *("join", "offer", "answer", "ice-candidate", "media-state", "chat", "leave", "ping", "pong", "resume"),
+        *("subscribe", "unsubscribe", "set-layer"),
+    ],
 )
 def test_every_frame_of_a_client_has_a_case(kind: str) -> None:
     assert any(

@@ -30,7 +30,13 @@ CORE = (
     "sfu.data",
     "sfu.switch",
     "sfu.uplink",
+    "sfu.downlink",
+    "sfu.share",
     "sfu.stage",
+    "sfu.speech",
+    "sfu.subscriptions",
+    "sfu.views",
+    "sfu.media_events",
 )
 GROUND = ("meet.errors", "meet.clock")
 """What even the domain may use: the standard library alone is below them."""

@@ -11,7 +11,8 @@ from meet.domain.message import Message
 from meet.domain.room import RoomRecord
 from meet.domain.session import Session
 from meet.presence import AsyncPresence, Presence
-from sfu.media_events import SubscribeOffer, TrackPublished, TrackUnpublished
+from sfu.media_events import LayersChanged, SpeakerChanged, SubscribeOffer, TrackPublished, TrackUnpublished
+from sfu.rtp.layers import LayerId
 from sfu.rtp.parameters import RtpParameters, TrackInfo
 from sfu.signaling.connection import CLOSE_REMOVED, CLOSE_RESTART, CLOSE_TRY_AGAIN
 
@@ -130,10 +131,46 @@ class TestCommands:
             "video_quality": "low",
         }
         assert ("state", "alice", {"audio_enabled": False}) in process.media[0].calls
+        assert ("quality", "alice", "low") in process.media[0].calls
         assert (await alice.hear("media-state"))["audio_enabled"] is False
         alice.say(type="media-state", room_id=ROOM, audio_enabled=True)
         await alice.hear("media-state")
         assert process.media[0].calls[-1] == ("state", "alice", {"audio_enabled": True})
+
+    async def test_a_quality_that_nobody_knows_is_refused(self, process: Any) -> None:
+        await process.join("alice")
+        data = {"meeting_number": 123, "peer_id": "alice-peer", "video_quality": "best"}
+        with pytest.raises(ValueError, match="video_quality"):
+            process.node.obey(Command("set-media-state", data))
+
+    async def test_what_somebody_wants_of_a_track_reaches_the_media_and_its_news_reach_them(
+        self, process: Any
+    ) -> None:
+        alice, bob = await process.join("alice"), await process.join("bob")
+        media = process.media[0]
+        media.emit(TrackPublished(TRACK))
+        bob.say(type="subscribe", room_id=ROOM, track_id="t1", visible=False, width=320)
+        bob.say(type="set-layer", room_id=ROOM, track_id="t1", spatial=1)
+        bob.say(type="unsubscribe", room_id=ROOM, track_id="t1")
+        bob.say(type="subscribe", room_id=ROOM, track_id="gone")
+        error = await bob.hear("error")
+        assert (error["code"], error["request_type"]) == ("TRACK_NOT_FOUND", "subscribe")
+        assert media.calls[-3:] == [
+            ("want", "bob", "t1", {"visible": False, "width": 320, "height": None}),
+            ("cap", "bob", "t1", {"spatial": 1, "temporal": None}),
+            ("refuse", "bob", "t1"),
+        ]
+        media.emit(LayersChanged("bob", "t1", LayerId(0, 1), None))
+        layers = await bob.hear("layers")
+        assert (layers["track_id"], layers["current"], layers["target"]) == (
+            "t1",
+            {"spatial": 0, "temporal": 1},
+            None,
+        )
+        media.emit(SpeakerChanged("alice", "mic"))
+        for client in (alice, bob):
+            told = await client.hear("active-speaker")
+            assert (told["user_id"], told["track_id"], told["room_id"]) == ("alice", "mic", ROOM)
 
     @pytest.mark.parametrize("number", [123, 124])
     async def test_a_peer_that_is_gone_is_not_found(self, process: Any, number: int) -> None:
