@@ -52,7 +52,7 @@ class FirefoxPage:
         self._command("browsingContext.navigate", context=self._context, url=url, wait="complete")
 
     def click(self, role: str, name: str) -> None:
-        """Press the element of this role and name as soon as it is there."""
+        """Press the element of this role and name as soon as it can be pressed."""
         self._press({"type": "accessibility", "value": {"role": role, "name": name}})
 
     def fill(self, name: str, text: str) -> None:
@@ -89,10 +89,20 @@ class FirefoxPage:
         end = time.monotonic() + DEADLINE_S
         while True:
             found = self._command("browsingContext.locateNodes", context=self._context, locator=locator)["nodes"]
-            if found:
+            if found and self._enabled(found[0]):
                 return str(found[0]["sharedId"])
             assert time.monotonic() < end, f"not there: {locator}"
             self.wait()
+
+    def _enabled(self, node: dict[str, Any]) -> bool:
+        answer = self._command(
+            "script.callFunction",
+            functionDeclaration="(element) => !element.disabled",
+            arguments=[{"sharedId": node["sharedId"]}],
+            target={"context": self._context},
+            awaitPromise=False,
+        )
+        return answer["type"] == "success" and bool(answer["result"]["value"])
 
     def _act(self, source: dict[str, Any]) -> None:
         self._command("input.performActions", context=self._context, actions=[source])
