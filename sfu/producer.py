@@ -20,8 +20,8 @@ REPORT_INTERVAL_S = 1.0
 SAMPLE_INTERVAL_S = 0.1
 _FEC = frozenset(("ulpfec", "flexfec-03"))
 """Never forwarded: computed over numbers and headers that subscribers don't see, it would repair into garbage."""
-_BESIDE = frozenset(("telephone-event", "cn"))
-"""What comes between the packets of a codec does not change it."""
+_BESIDE = frozenset(("telephone-event", "cn", "red"))
+"""What comes between the packets of a codec, or around them, does not change it."""
 
 Forward = Callable[[RtpStream, RtpPacket], None]
 
@@ -176,6 +176,8 @@ class Producer:
         payload = packet.payload
         codec = self._streams.codecs[packet.marker_type & 0x7F]
         try:
+            if not self._video:
+                packet.key_frame = bool(payload)
             if codec.name == "red" and payload:
                 payload_type, payload = red_primary(payload)
                 codec = self._streams.codecs.get(payload_type, codec)
@@ -185,7 +187,6 @@ class Producer:
             if codec is not self._codec and codec.name not in _BESIDE:
                 self._codec = codec
             if not self._video:
-                packet.key_frame = bool(payload)
                 return
             if not payload:
                 return
