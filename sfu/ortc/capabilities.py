@@ -5,13 +5,12 @@ found. Transport-wide numbers (`transport-cc`) are taken wherever they are offer
 feedback: answered without it they collapse Chromium's estimate (300 to 40 kbit/s, measured). Who does not know them
 is steered by REMB. What is left out of every answer, and why:
 
-- `red` for audio: its payload type says nothing of what it wraps, so a subscriber that took only Opus could not be
-  served; Opus repairs its own losses (`useinbandfec`).
 - `ulpfec`, `flexfec`: their packets protect sequence numbers of the publisher's stream (RFC 5109 section 7.3), and a
   consumer's are new ones. NACK and RTX repair each hop by itself.
 - G.722, PCMU, PCMA, CN, telephone-event: every browser that can meet speaks Opus (RFC 7874 section 3).
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
 
@@ -74,6 +73,7 @@ def _h264(profile: str, mode: str) -> RtpCodec:
 def _our_codecs() -> dict[tuple[str, ...], RtpCodec]:
     """Each codec that is carried, by its identity, under a payload type that means nothing else anywhere."""
     opus = RtpCodec("audio/opus", 111, 48000, 2, (("minptime", "10"), ("useinbandfec", "1")), ("transport-cc",))
+    red = RtpCodec("audio/red", 63, 48000, 2, (("111/111", ""),), ("transport-cc",))  # RFC 2198 section 5
     video = [
         RtpCodec("video/VP8", 0, 90000, feedback=FEEDBACK),
         *(RtpCodec("video/VP9", 0, 90000, None, (("profile-id", p),), FEEDBACK) for p in "0123"),
@@ -86,7 +86,11 @@ def _our_codecs() -> dict[tuple[str, ...], RtpCodec]:
     # Pairs, a codec and then its RTX: the dynamic range, then what JSEP may use below the numbers of RTCP (RFC 5761
     # section 4).
     numbers = chain(range(96, opus.payload_type - 1, 2), range(opus.payload_type + 1, 128, 2), range(36, 64, 2))
-    codecs = [opus, *(replace(codec, payload_type=number) for codec, number in zip(video, numbers, strict=False))]
+    codecs = [
+        opus,
+        red,
+        *(replace(codec, payload_type=number) for codec, number in zip(video, numbers, strict=False)),
+    ]
     return {_identity(codec) or (): codec for codec in codecs}
 
 
@@ -95,6 +99,8 @@ def _identity(codec: RtpCodec) -> tuple[str, ...] | None:
     match codec.name, codec.clock_rate, codec.channels:
         case "opus", 48000, 2:
             return ("opus",)
+        case "red", 48000, 2:
+            return ("red",)
         case "vp8", 90000, _:
             return ("vp8",)
         case "vp9", 90000, _:
@@ -136,6 +142,15 @@ def our_codec(codec: RtpCodec) -> RtpCodec | None:
     """The same format as our own offers write it, or None where it is not carried. Never RTX."""
     identity = _identity(codec)
     return _OUR_CODECS.get(identity) if identity else None
+
+
+def sent_codecs(codecs: Iterable[RtpCodec]) -> tuple[RtpCodec, ...]:
+    """What a publisher who agreed on these sends: the first that we carry, and what is inside where that is RED."""
+    carried = [codec for codec in codecs if our_codec(codec)]
+    if not carried or carried[0].name != "red":
+        return tuple(carried[:1])
+    inside = next((codec for codec in carried if codec.name == "opus"), None)
+    return () if inside is None else (carried[0], inside)
 
 
 def our_rtx(codec: RtpCodec) -> RtpCodec:

@@ -1,7 +1,7 @@
 """What the media sections of an SDP say about RTP and its transport, read and written one attribute at a time."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -63,7 +63,12 @@ def read_codecs(section: Section) -> tuple[RtpCodec, ...]:
     if len(set(listed)) != len(listed):
         raise SdpError(f"{section.where}: a payload type is listed twice")
     codecs = [offered[number] for number in listed if number in offered]
-    media = {str(codec.payload_type) for codec in codecs if our_codec(codec)}
+    opus = {str(codec.payload_type) for codec in codecs if codec.name == "opus" and our_codec(codec)}
+    media = {
+        str(codec.payload_type)
+        for codec in codecs
+        if our_codec(codec) and (codec.name != "red" or _wraps(codec, opus))
+    }
     retransmitted: set[str] = set()
     kept = []
     for codec in codecs:
@@ -209,6 +214,12 @@ def _codec(section: Section, number: int, encoding: str, fmtp: str, feedback: se
         parameters=tuple(_fmtp(fmtp)),
         feedback=tuple(kind for kind in FEEDBACK if kind in feedback),
     )
+
+
+def _wraps(red: RtpCodec, payload_types: Collection[str]) -> bool:
+    """Whether all blocks of RED are of these payload types; not where it does not say of which (RFC 2198 section 5)."""
+    inside = red.parameters[0][0].split("/") if red.parameters else []
+    return bool(inside) and all(number in payload_types for number in inside)
 
 
 def _fmtp(text: str) -> Iterable[tuple[str, str]]:

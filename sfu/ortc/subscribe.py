@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from sfu.ortc.capabilities import EXTENSIONS, OUR_EXTENSIONS, our_codec, our_rtx
+from sfu.ortc.capabilities import EXTENSIONS, OUR_EXTENSIONS, our_codec, our_rtx, sent_codecs
 from sfu.ortc.sdp import Direction, Origin, SdpError, Section, parse, write
 from sfu.ortc.sections import (
     media_lines,
@@ -50,19 +50,18 @@ class SubscribeAnswer:
 def consumer_parameters(track: TrackInfo, mid: str, ssrc: int, rtx_ssrc: int) -> RtpParameters | None:
     """What we offer a subscriber of a track: its codec and extensions in our numbers, and streams of our own.
 
-    Only the codec that the publisher sends is offered, its first (RFC 3264 section 6.1). All that it could send would
-    make an answer of 3 kB a section, and what a client may say ends at 64 KB. None where the track has nothing that
-    we carry. The CNAME is one for each publisher, so that a receiver may synchronise its tracks (RFC 3550 section
+    Only the codec that the publisher sends is offered, its first (RFC 3264 section 6.1), and where that is RED what
+    is inside too: who does not know RED gets that alone. All that it could send would make an answer of 3 kB a
+    section, and what a client may say ends at 64 KB. None where the track has nothing that we carry. The CNAME is one for each publisher, so that a receiver may synchronise its tracks (RFC 3550 section
     6.5.1).
     """
     source = track.parameters
-    sent = next((codec for codec in source.codecs if our_codec(codec)), None)
-    ours = our_codec(sent) if sent else None
-    if sent is None or ours is None:
+    ours = tuple(filter(None, map(our_codec, sent_codecs(source.codecs))))
+    if not ours:
         return None
     # Whether the publisher knows RTX or not: it is our own repetitions, and our probes, that go over it.
     has_rtx = source.kind == "video"
-    codecs = (ours, our_rtx(ours)) if has_rtx else (ours,)
+    codecs = (*ours, our_rtx(ours[0])) if has_rtx else ours
     # The mid, the send time and the numbers are written by us; the rest is only there if the publisher sends it.
     uris = {MID_URI, ABS_SEND_TIME_URI, TRANSPORT_CC_URI, *(extension.uri for extension in source.header_extensions)}
     uris.intersection_update(EXTENSIONS[source.kind])
@@ -141,7 +140,7 @@ def _agreed(section: Section, offered: RtpParameters, track: TrackInfo) -> RtpPa
         rtx = next((c for c in answered if c.name == "rtx" and c.parameter("apt") == str(codec.payload_type)), None)
         if rtx and our_rtx(ours) in offered.codecs:
             codecs.append(rtx)
-    if not codecs:
+    if all(codec.name == "red" for codec in codecs):  # without what is to be inside
         return None
     # An answer may not give an extension another id (RFC 8285 section 6).
     wanted = read_extensions(section, way="recvonly")

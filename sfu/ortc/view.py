@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sfu.ortc.capabilities import our_codec
+from sfu.ortc.capabilities import our_codec, sent_codecs
 from sfu.ortc.publish import MAX_OFFERED
 from sfu.ortc.sdp import Description, Origin, SdpError, Section, parse, write
 from sfu.ortc.sections import (
@@ -92,19 +92,22 @@ def viewer_parameters(section: RtpParameters, track: RtpParameters) -> RtpParame
     """What a section's consumer of a track is made of; None where the section can't show the track.
 
     That is the codec that the track's publisher sends, its first, in the publisher's format and under the section's
-    payload type, with RTX where the section has that.
+    payload type, with RTX where the section has that; where that is RED, what is inside, and RED if the section has it.
     """
-    sent = next((codec for codec in track.codecs if our_codec(codec)), None)
-    if sent is None or track.kind != section.kind:
+    if track.kind != section.kind:
         return None
-    taken = next((codec for codec in section.codecs if our_codec(codec) == our_codec(sent)), None)
-    if taken is None:
+    codecs: list[RtpCodec] = []
+    for sent in sent_codecs(track.codecs):
+        taken = next((codec for codec in section.codecs if our_codec(codec) == our_codec(sent)), None)
+        if taken is None:
+            continue
+        number = str(taken.payload_type)
+        feedback = tuple(kind for kind in sent.feedback if kind in taken.feedback)
+        codecs.append(replace(sent, payload_type=taken.payload_type, feedback=feedback))
+        codecs += [codec for codec in section.codecs if codec.name == "rtx" and codec.parameter("apt") == number]
+    if all(codec.name == "red" for codec in codecs):
         return None
-    number = str(taken.payload_type)
-    rtx = [codec for codec in section.codecs if codec.name == "rtx" and codec.parameter("apt") == number]
-    feedback = tuple(kind for kind in sent.feedback if kind in taken.feedback)
-    codec = replace(sent, payload_type=taken.payload_type, feedback=feedback)
-    return replace(section, codecs=(codec, *rtx))
+    return replace(section, codecs=tuple(codecs))
 
 
 def _parameters(section: Section, bundle: Sequence[str]) -> RtpParameters:
