@@ -217,7 +217,7 @@ def _codec(section: Section, number: int, encoding: str, fmtp: str, feedback: se
 
 
 def _wraps(red: RtpCodec, payload_types: Collection[str]) -> bool:
-    """Whether all blocks of RED are of these payload types; not where it does not say of which (RFC 2198 section 5)."""
+    """Whether RED says of which payload types its blocks are (RFC 2198 section 5), and all are of these."""
     inside = red.parameters[0][0].split("/") if red.parameters else []
     return bool(inside) and all(number in payload_types for number in inside)
 

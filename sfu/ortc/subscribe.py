@@ -52,8 +52,8 @@ def consumer_parameters(track: TrackInfo, mid: str, ssrc: int, rtx_ssrc: int) ->
 
     Only the codec that the publisher sends is offered, its first (RFC 3264 section 6.1), and where that is RED what
     is inside too: who does not know RED gets that alone. All that it could send would make an answer of 3 kB a
-    section, and what a client may say ends at 64 KB. None where the track has nothing that we carry. The CNAME is one for each publisher, so that a receiver may synchronise its tracks (RFC 3550 section
-    6.5.1).
+    section, and what a client may say ends at 64 KB. None where the track has nothing that we carry. The CNAME is one
+    for each publisher, so that a receiver may synchronise its tracks (RFC 3550 section 6.5.1).
     """
     source = track.parameters
     ours = tuple(filter(None, map(our_codec, sent_codecs(source.codecs))))

@@ -92,7 +92,7 @@ def viewer_parameters(section: RtpParameters, track: RtpParameters) -> RtpParame
     """What a section's consumer of a track is made of; None where the section can't show the track.
 
     That is the codec that the track's publisher sends, its first, in the publisher's format and under the section's
-    payload type, with RTX where the section has that; where that is RED, what is inside, and RED if the section has it.
+    payload type, with RTX where the section has that; of RED what is inside, and RED too where the section has it.
     """
     if track.kind != section.kind:
         return None
