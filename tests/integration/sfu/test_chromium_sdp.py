@@ -208,14 +208,14 @@ async def test_every_codec_passes_through(call: Call, codec: str) -> None:
     assert (told["codec"], told["resolution"]) == (codec.lower(), "640x360")
 
 
-async def test_of_a_simulcast_offer_the_full_picture_is_sent(call: Call) -> None:
+async def test_of_a_simulcast_offer_every_stream_is_sent(call: Call) -> None:
     encodings = "{sendEncodings: [{rid: 'q', scaleResolutionDownBy: 2}, {rid: 'f'}]}"
     offer = await call.publish(f"add(media.getVideoTracks()[0], {encodings})")
     assert "a=simulcast:send q;f" in offer
     await call.shown("camera")
-    assert (await call.flows("camera"))["width"] == 640
+    assert (await call.flows("camera"))["width"] in (320, 640)
     sent = await call.page.evaluate("report(publisher, 'outbound-rtp')")
-    assert [entry["rid"] for entry in sent if entry["active"]] == ["f"]
+    assert sorted(entry["rid"] for entry in sent if entry["active"]) == ["f", "q"]
     (before,) = call.alice()["tracks"]
     await call.publish("add(media.getAudioTracks()[0])")
     await call.shown("camera", "microphone")
@@ -252,8 +252,21 @@ async def test_a_publisher_learns_what_its_path_carries(call: Call) -> None:
             if estimates and estimates[0] > 1_500_000:
                 break
             await asyncio.sleep(0.1)
-    sent = await call.page.evaluate("report(publisher, 'remote-inbound-rtp')")
-    assert all(entry["packetsLost"] == 0 for entry in sent)
+
+
+async def test_a_subscriber_of_simulcast_rises_to_the_full_picture(call: Call) -> None:
+    """Chromium's own feedback shows that its path carries more; what is sent to find that out costs it no frame."""
+    encodings = "{sendEncodings: [{rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 100_000}, {rid: 'f'}]}"
+    await call.publish(f"add(media.getVideoTracks()[0], {encodings})")
+    await call.shown("camera")
+    widths = [(await call.flows("camera"))["width"]]
+    async with asyncio.timeout(TIMEOUT_S):
+        while widths[-1] != 640:
+            widths.append((await call.flows("camera"))["width"])
+    assert widths[0] == 160
+    (received,) = await call.page.evaluate("report(receiver, 'inbound-rtp')")
+    assert received["retransmittedPacketsReceived"] > 0
+    assert received["framesDropped"] == 0
 
 
 async def test_an_answer_in_a_full_room_fits_into_a_frame(page: Page) -> None:
