@@ -16,10 +16,10 @@ from starlette.websockets import WebSocket
 
 from meet.clock import iso
 from meet.ratelimit import limits_from
-from sfu import whip
 from sfu.node import Node
 from sfu.session import ClientSocket
 from sfu.whip.caller import Callers
+from sfu.whip.routes import routes as whip_routes
 
 
 def create_app(node: Node, *, forwarded: Callable[[], int]) -> Starlette:
@@ -51,7 +51,7 @@ def create_app(node: Node, *, forwarded: Callable[[], int]) -> Starlette:
     return Starlette(
         routes=[
             WebSocketRoute("/ws/signaling", signaling),
-            *whip.routes(node, Callers(node.redis, limits_from(node.settings))),
+            *whip_routes(node, Callers(node.redis, limits_from(node.settings))),
             Route("/health", health),
             Route("/metrics", metrics),
         ]

@@ -24,6 +24,7 @@ from sfu.edge.page import Page
 from sfu.edge.placement import Placement
 from sfu.edge.relay import Relay
 from sfu.edge.sockets import Signaling
+from sfu.whip.headers import CORS
 
 
 def create_edge(chosen: Settings, *, page: Path, redis: Redis) -> Starlette:
@@ -50,6 +51,8 @@ def create_edge(chosen: Settings, *, page: Path, redis: Redis) -> Starlette:
         made = answer_to(scope, known)
         made.headers.update(unspent_headers(limits, scope["method"], scope["path"], now=time.time()))
         made.headers["X-Request-Id"] = request_id
+        if scope["path"].startswith(("/whip/", "/whep/")):
+            made.headers.update(CORS)  # as the media process' own: a page may read why nobody answers
         return made
 
     limits = limits_from(chosen)

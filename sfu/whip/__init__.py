@@ -8,7 +8,3 @@
 Who publishes by WHIP, or watches by WHEP, is a participant like any other (decision 18): the seat, the token and the
 room's rules are those of a join, and the others are told. What a client would hear on a WebSocket, it does not hear.
 """
-
-from sfu.whip.routes import routes
-
-__all__ = ["routes"]
