@@ -131,7 +131,9 @@ CODECS = ("VP8", "VP9", "AV1", "H264")
 """Each is one track of Alice's, in this order: payload types 96, 98, …, mids `0`, `1`, … and SSRCs 1000, 1010, …."""
 
 
-def _video(number: int, name: str) -> RtpParameters:
+def video(number: int) -> RtpParameters:
+    """What is agreed for the track of `CODECS[number]`."""
+    name = CODECS[number]
     payload_type = 96 + 2 * number
     codecs = (
         RtpCodec(f"video/{name}", payload_type, 90000, feedback=FEEDBACK),
@@ -143,7 +145,8 @@ def _video(number: int, name: str) -> RtpParameters:
     return RtpParameters(str(number), "video", codecs, (*EXTENSIONS, DESCRIPTOR), encodings, "alice")
 
 
-def _audio() -> RtpParameters:
+def audio() -> RtpParameters:
+    """What is agreed for Alice's microphone."""
     codecs = (
         RtpCodec("audio/opus", 111, 48000, 2, feedback=("transport-cc",)),
         RtpCodec("audio/red", 63, 48000, 2, parameters=(("", "111/111"),)),
@@ -151,7 +154,7 @@ def _audio() -> RtpParameters:
     return RtpParameters("9", "audio", codecs, EXTENSIONS, (Encoding(900),), "alice")
 
 
-def _got(parameters: RtpParameters, ssrc: int) -> RtpParameters:
+def received(parameters: RtpParameters, ssrc: int) -> RtpParameters:
     """As Bob and Carol negotiated it."""
     has_rtx = any(codec.name == "rtx" for codec in parameters.codecs)
     return RtpParameters(
@@ -171,11 +174,11 @@ class Call:
         self.now = NOW
         self.router = Router(rng=Random(1))
         self.wires = {user: Wire() for user in ("alice", "bob", "carol")}
-        for number, parameters in enumerate((*map(_video, range(len(CODECS)), CODECS), _audio())):
+        for number, parameters in enumerate((*map(video, range(len(CODECS))), audio())):
             track = TrackInfo(str(number), "alice", "alice", parameters.kind, "camera", parameters)
             self.router.produce(track, self.wires["alice"], self.now)
             for offset, user in ((0, "bob"), (1000, "carol")):
-                got = _got(parameters, 2000 + offset + 10 * number)
+                got = received(parameters, 2000 + offset + 10 * number)
                 self.router.consume(track.track_id, got, self.wires[user], self.now, peer_id=user)
 
     def hear(self, head: int, packet: bytes) -> None:
