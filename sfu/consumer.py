@@ -83,6 +83,8 @@ class Consumer:
         self._choice = LayerChoice()
         self._chosen: Chosen | None = None
         """What is to be sent: where it is another encoding than what is followed, its key frame is waited for."""
+        self._renumbers = False
+        """Whether the numbers in payloads, of frames, are not the subscriber's."""
         self._goal = LayerId(0, 0)
         """Where the limit of layers within what is followed moves to."""
         self._last: RtpPacket | None = None
@@ -211,8 +213,8 @@ class Consumer:
                 munger.skip(index)
                 return
             marker_type, payload = rewrapped
-        if packet.described:
-            self._forward_described(packet, marker_type)
+        if packet.layered or self._renumbers:
+            self._forward_rewritten(packet, marker_type)
             return
         out = munger.advance(index)
         timestamp = packet.timestamp + munger.rewrite.timestamp & 0xFFFFFFFF
@@ -221,8 +223,8 @@ class Consumer:
         self.packets += 1
         self.octets += len(payload)
 
-    def _forward_described(self, packet: RtpPacket, marker_type: int) -> None:
-        """A packet in order of a stream with layers, or with numbers of its own besides RTP's."""
+    def _forward_rewritten(self, packet: RtpPacket, marker_type: int) -> None:
+        """A packet in order of a stream with layers, or whose frames have other numbers than the subscriber's."""
         munger, layer = self._munger, packet.layer
         rewrite = munger.rewrite
         if layer is not None:
@@ -369,6 +371,7 @@ class Consumer:
         timestamp = self._timeline.begin(stream, packet, self._last)
         rewrite = self._numbering.begin(packet, self._newest)._replace(timestamp=timestamp, limit=chosen.limit)
         munger.follow(stream, packet.index, rewrite)
+        self._renumbers = bool(rewrite.pictures or rewrite.tl0s)
         self._stream = stream
         # a place to begin may come late, asked for again, when what follows it is here already
         for index in range(packet.index, stream.highest + 1):

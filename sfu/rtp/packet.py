@@ -39,12 +39,12 @@ class RtpPacket:
         "arrival",
         "csrcs",
         "dependency",
-        "described",
         "descriptor",
         "extension",
         "index",
         "key_frame",
         "layer",
+        "layered",
         "marker_type",
         "payload",
         "profile",
@@ -78,8 +78,8 @@ class RtpPacket:
         """When it arrived, in monotonic seconds, once a stream took it in."""
         self.key_frame = False
         """Whether a decoder can start here: the first packet of a key frame."""
-        self.described = False
-        """Whether any of the following is there."""
+        self.layered = False
+        """Whether it names a layer, or has a dependency descriptor."""
         self.layer: PacketLayer | None = None
         """What says which layer the packet is of, of a codec and a stream that have any."""
         self.descriptor: Vp8Descriptor | Vp9Descriptor | None = None

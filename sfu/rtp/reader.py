@@ -73,7 +73,7 @@ class PayloadReader:
         if last is None or found.attached or found.says_active:
             self._last = found
         packet.dependency = packet.layer = found
-        packet.described = True
+        packet.layered = True
 
     def _read_descriptor(self, packet: RtpPacket, payload: bytes) -> Vp8Descriptor | Vp9Descriptor | None:
         if self.codec == "vp8":
@@ -87,9 +87,9 @@ class PayloadReader:
                 found.picture = self._pictures.take(found.picture_id, found.picture_bits)
             if found.tl0_picture is not None:
                 found.tl0 = self._tl0s.take(found.tl0_picture, 8)
-            packet.descriptor, packet.described = found, True
+            packet.descriptor = found
             if found.layered and (self.codec == "vp8" or packet.layer is None):
-                packet.layer = found
+                packet.layer, packet.layered = found, True
         return found
 
     def _key_frame(

@@ -20,7 +20,7 @@ def read(reader: PayloadReader, payload: bytes, dependency: bytes | None = None)
 def test_a_payload_that_says_nothing_of_layers_has_none():
     packet, found = read(PayloadReader("vp8"), PLAIN)
     assert found is None
-    assert not packet.described
+    assert not packet.layered
     assert (packet.layer, packet.descriptor) == (None, None)
 
 
@@ -41,7 +41,7 @@ def test_a_picture_id_alone_is_rewritten_but_is_no_layer():
     packet, _ = read(PayloadReader("vp8"), bytes.fromhex("90 80 05 110200") + bytes(20))
     assert packet.layer is None
     assert packet.descriptor is not None
-    assert packet.described
+    assert not packet.layered
 
 
 def test_the_sizes_of_vp9_are_in_its_structure():
