@@ -176,6 +176,25 @@ def test_a_simulcast_stream_that_gets_its_ssrc_later_is_the_same(publisher: Publ
     assert publisher.tracks == (track,)
 
 
+@pytest.mark.parametrize("simulcast", ["send q;~f", "send f;q", "send q", "send f"])
+def test_a_track_goes_on_whichever_of_its_encodings_are_paused_or_taken_away(
+    publisher: PublishPeer, simulcast: str
+) -> None:
+    _, _, (track,) = negotiate(publisher, "simulcast")
+    offer = read_publish_offer(chromium("simulcast").replace("send q;f", simulcast))
+    answer, changes = publisher.negotiate(offer, {}, 0.0)
+    assert (changes.ended, changes.begun) == ((), ())
+    assert publisher.tracks == (track,)
+    assert f"a=simulcast:{simulcast.replace('send', 'recv').replace('~', '')}\r\n" in answer
+
+
+def test_simulcast_instead_of_one_stream_is_another_track(publisher: PublishPeer) -> None:
+    one = re.sub(r"a=(rid|simulcast):.*\n", "", chromium("simulcast"))
+    publisher.negotiate(read_publish_offer(one), {}, 0.0)
+    _, ended, begun = negotiate(publisher, "simulcast")
+    assert len(ended) == len(begun) == 1
+
+
 @pytest.mark.parametrize("sources", [{"0": "camera"}, {"1": "microphone"}, {"1": "telescope"}, {"1": ""}])
 def test_a_source_that_does_not_fit_is_refused(
     publisher: PublishPeer, router: Router, net: Net, sources: Mapping[str, str]
