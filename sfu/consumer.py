@@ -466,8 +466,10 @@ class Consumer:
 
     # --- what the subscriber is told
 
-    def report(self, now: float) -> None:
+    def report(self, now: float, shift: int = 0) -> None:
         """Send an SR, and take the sample that `stats` needs: call it about once a second.
+
+        `shift` is added to the wall clock, in 2**-32 s: a stream that shows one publisher after the other has one.
 
         The SR has the publisher's wall clock, so that audio and video of one publisher match as they did there. There
         is none before the publisher's own told that clock: a guess would pull the lips apart for a moment.
@@ -479,7 +481,7 @@ class Consumer:
         known, elapsed = stream.sender_report, now - stream.sender_report_arrival
         report = rtcp.SenderReport(
             ssrc=self.ssrc,
-            ntp=known.ntp + int(elapsed * 2**32),
+            ntp=known.ntp + int(elapsed * 2**32) + shift & (1 << 64) - 1,
             timestamp=known.timestamp + round(elapsed * stream.clock_rate) + self._munger.rewrite.timestamp,
             packets=self.packets,
             octets=self.octets,

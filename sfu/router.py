@@ -33,9 +33,10 @@ REPORTER_SSRC = 1
 class _Peer:
     """What comes and goes over one transport."""
 
-    __slots__ = ("by_ssrc", "consumers", "downlink", "producers", "uplink")
+    __slots__ = ("by_ssrc", "clock", "consumers", "downlink", "producers", "uplink")
 
     def __init__(self) -> None:
+        self.clock = 0  # ours less its own, in 2**-32 s, by its first report; 0 before that
         self.by_ssrc: dict[int, Producer] = {}
         self.producers: list[Producer] = []
         self.consumers: dict[int, Consumer] = {}  # by SSRC, that of RTX too
@@ -323,8 +324,16 @@ class Router:
         while reports and reports[0][0] <= now:
             consumer = heappop(reports)[2]
             if not consumer.closed:
-                consumer.report(now)
+                consumer.report(now, self._shift(consumer))
                 self._report_later(consumer, now)
+
+    def _shift(self, consumer: Consumer) -> int:
+        """What makes one wall clock, ours, of those of the publishers that a stream shows one after the other.
+
+        Else sound and picture of two people would be held back for as long as their clocks are apart.
+        """
+        publisher = self._peers.get(consumer.producer.track.peer_id) if consumer.outlives_track else None
+        return publisher.clock if publisher else 0
 
     def _report_later(self, consumer: Consumer, now: float) -> None:
         """Half to one and a half intervals from now, so that reports don't fall into step (RFC 3550 section 6.2)."""
@@ -336,6 +345,7 @@ class Router:
             case rtcp.SenderReport() | rtcp.ReceiverReport():
                 if isinstance(packet, rtcp.SenderReport) and packet.ssrc in peer.by_ssrc:
                     peer.by_ssrc[packet.ssrc].receive_report(packet, now)
+                    peer.clock = peer.clock or int(now * 2**32) - packet.ntp
                 for block in packet.reports:
                     consumer = peer.consumers.get(block.ssrc)
                     if consumer is not None and block.ssrc == consumer.ssrc:

@@ -1,5 +1,6 @@
 """One stream of a subscriber that shows one track after the other."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -177,6 +178,29 @@ def test_nothing_is_changed_for_who_is_not_connected() -> None:
     assert show.publishers["b"].asked() == 1
     show.send("b", KEY, 1.2)
     assert [key for _, _, key in show.seen()] == [True]
+
+
+def test_reports_of_one_stream_have_one_clock(show: Show) -> None:
+    def report(name: str, wall_s: int, at: float) -> rtcp.SenderReport:
+        """What the viewer is told after a publisher, whose clock says `wall_s`, sent a key frame and a report."""
+        show.send(name, KEY, at)
+        ssrc = list(show.publishers).index(name) + 1
+        said = rtcp.SenderReport(ssrc, wall_s << 32, 0, 1, 1)
+        show.router.receive_rtcp(f"peer {name}", rtcp.sender_report(said), at)
+        show.viewer.rtcp.clear()
+        show.router.tick(at + 5)
+        [told] = [packet for packet in show.viewer.rtcp if isinstance(packet, rtcp.SenderReport)]
+        return told
+
+    consumer = show.watch("a")
+    first = report("a", 4_000_000_000, 100.0)
+    show.router.follow(consumer, "b", wanted(), 110.0)
+    second = report("b", 1_000, 110.0)  # a clock that was never set
+    assert second.ntp - first.ntp == 10 << 32
+    plain = show.router.consume(
+        "a", replace(wanted(), encodings=(Encoding(SSRC + 1),)), show.viewer, 110.0, peer_id="p"
+    )
+    assert show.router._shift(plain) == 0  # one publisher's streams match by that publisher's own clock
 
 
 def test_a_track_in_another_codec_is_refused_and_nothing_changes(show: Show) -> None:
