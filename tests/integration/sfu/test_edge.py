@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,6 +14,8 @@ from websockets.sync.client import ClientConnection, connect
 from meet.presence import Presence
 from tests.conftest import StartSystem, System
 from tests.contract.people import Caller, meeting_of, newcomer
+
+OFFER = (Path(__file__).parents[2] / "data" / "sdp" / "ffmpeg-whip.sdp").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +76,20 @@ def test_both_processes_take_clients(wide: System, api: httpx.Client) -> None:
             client = stack.enter_context(socket_of(wide, ticket_of(person)))
             client.send(json.dumps({"type": "ping"}))
             assert until(client, "pong")
+
+
+def test_a_whip_session_is_found_in_the_process_of_its_room(wide: System, api: httpx.Client) -> None:
+    """A room that nobody is in yet is placed, and what speaks of the session goes where that is."""
+    person = newcomer(api)
+    sessions = []
+    for n in range(4):
+        room = meeting_of(person)[("meeting_id", "room_id", "meeting_number")[n % 3]]
+        answer = person.call("POST", f"/whip/{room}", content=OFFER, headers={"Content-Type": "application/sdp"})
+        assert answer.status_code == 201, answer.text
+        sessions.append(answer.headers["location"])
+    for location in sessions:
+        assert person.call("DELETE", location).status_code == 200
+        assert person.call("DELETE", location).status_code == 404
 
 
 def test_a_ticket_opens_one_socket(wide: System, api: httpx.Client) -> None:

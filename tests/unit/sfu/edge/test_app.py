@@ -52,6 +52,8 @@ async def test_its_errors_are_like_everybodys(edge: Edge, method: str, path: str
     assert answer.headers["x-request-id"] == "mine"
     assert (answer.headers["x-ratelimit-limit"], answer.headers["x-ratelimit-remaining"]) == (limit, limit)
     assert int(answer.headers["x-ratelimit-reset"]) > 0
+    # A page of another origin may read why nobody answers WHIP or WHEP.
+    assert answer.headers.get("access-control-allow-origin") == ("*" if path.startswith("/whip/") else None)
 
 
 async def test_a_body_that_is_too_large(edge: Edge) -> None:
