@@ -10,11 +10,11 @@ from sfu.rtp.stream import RtpStream
 
 
 def measured_layers(ladder: Ladder, now: float, *, simulcast: bool) -> tuple[Layer, ...]:
-    """All layers that are sent, ascending in bit rate. One that has just begun is there once its rate is known, unless
-    it is all that there is.
+    """All layers that are sent, ascending in bit rate.
 
-    Of simulcast the spatial layer is the rung, counted with the silent ones below it, and all that is inside an
-    encoding besides temporal layers is sent with it.
+    One that has just begun is there once its rate is known, unless it is all that there is. Of simulcast the
+    spatial layer is the rung, counted with the silent ones below it, and all that is inside an encoding besides
+    temporal layers is sent with it.
     """
     found: list[Layer] = []
     for rung, stream in enumerate(ladder.rungs):
