@@ -20,7 +20,7 @@ from sfu.rtp.red import red_passage
 from sfu.rtp.repetitions import Repetitions
 from sfu.rtp.rewrite import Numbering, Rewrite
 from sfu.rtp.seq import unwrap
-from sfu.rtp.stats import ConsumerStats, Rate, round_trip_s
+from sfu.rtp.stats import ConsumerStats, Rate, RecentLoss, round_trip_s
 from sfu.rtp.stream import RtpStream
 from sfu.rtp.timeline import Timeline
 
@@ -75,7 +75,8 @@ class Consumer:
         self._send = transport.send_rtp
         self._transport = transport
         # a start below 2**15 keeps the rollover counter of a receiver that misses the first packets at 0
-        self._munger: Munger[RtpStream, Rewrite] = Munger(rng.randrange(1, 1 << 15), Rewrite())
+        first = rng.randrange(1, 1 << 15)
+        self._munger: Munger[RtpStream, Rewrite] = Munger(first, Rewrite())
         self._timeline, self._numbering = Timeline(), Numbering()
         self._rtx_index = rng.randrange(1, 1 << 15)
         self._stream: RtpStream | None = None
@@ -95,6 +96,8 @@ class Consumer:
         self._repetitions = Repetitions()
         self._reports_sent: deque[tuple[int, float]] = deque(maxlen=_REPORTS_REMEMBERED)
         self._remote: rtcp.ReportBlock | None = None
+        self._loss = RecentLoss()
+        self._loss.report(first - 1, 0, now)
         self._rtt_s: float | None = None
         self._octet_rate = Rate()
         self._octet_rate.sample(0, now)
@@ -407,6 +410,7 @@ class Consumer:
     def receive_report(self, block: rtcp.ReportBlock, now: float) -> None:
         """A report block about our SSRC."""
         self._remote = block
+        self._loss.report(block.highest_index, block.packets_lost, now)
         for last_sr, sent in self._reports_sent:
             if last_sr == block.last_sr:
                 self._rtt_s = round_trip_s(block, sent, now)
@@ -491,18 +495,19 @@ class Consumer:
 
     def stats(self, now: float) -> ConsumerStats:
         """The track as the subscriber gets it."""
-        producer, remote = self.producer, self._remote
+        producer, remote, loss = self.producer, self._remote, self._loss
         picture, frame_rate = self._shown(now)
         return ConsumerStats(
             codec=producer.codec.name,
             bitrate_bps=round(8 * self._octet_rate.per_second(self.octets, now)),
             packets=self.packets,
             lost=max(0, remote.packets_lost) if remote else 0,
-            loss_rate=remote.fraction_lost / 256 if remote else 0.0,
+            loss_rate=loss.lost / loss.expected if loss.expected else 0.0,
             jitter_ms=remote.jitter * 1000 / producer.codec.clock_rate if remote else 0.0,
             width=picture.width,
             height=picture.height,
             frame_rate=frame_rate,
+            expected=loss.expected,
             rtt_ms=None if self._rtt_s is None else self._rtt_s * 1000,
         )
 

@@ -159,16 +159,19 @@ class Producer:
     def stats(self, now: float) -> TrackStats:
         """The track as it arrives."""
         active, table = self.active, self._streams
+        expected = sum(stream.loss.expected for stream in table)
         return TrackStats(
             codec=self._codec.name,
             bitrate_bps=round(8 * self._octet_rate.per_second(table.octets, now)),
             packets=table.ended_packets + sum(stream.packets for stream in table),
             lost=table.ended_lost + sum(stream.lost for stream in table),
-            loss_rate=active.loss_rate if active else 0.0,
+            loss_rate=sum(stream.loss.lost for stream in table) / expected if expected else 0.0,
             jitter_ms=active.jitter_ms if active else 0.0,
             width=self.picture.width,
             height=self.picture.height,
             frame_rate=self.frame_rate(now),
+            expected=expected,
+            layers=self.layers(now),
         )
 
     def _inspect(self, stream: RtpStream, packet: RtpPacket) -> None:

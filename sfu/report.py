@@ -1,4 +1,10 @@
-"""What is told of a room's media: the document's objects `peers`, `statistics` and `quality_metrics`."""
+"""What is told of a room's media: the document's objects `peers`, `statistics` and `quality_metrics`.
+
+All of it is measured. Of what a user sends: what arrives here. Of what a user receives: what is sent to them, and
+what their receiver reports say of loss, jitter and round trip. Bit rates are of RTP payload, as `bytesSent` and
+`bytesReceived` of a browser's statistics are, without what was sent again; those of layers are with RTP headers,
+since they say what a link has to carry. Loss is before repair, of the last 10 s, and weighted by packets.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +14,7 @@ from typing import Any, Literal
 
 from meet.clock import iso
 from sfu.peer import Peer, PublishPeer, SubscribePeer
+from sfu.rtp.layers import Layer
 from sfu.rtp.parameters import TrackInfo
 from sfu.rtp.stats import ConsumerStats, TrackStats
 from sfu.transport import TransportState
@@ -69,7 +76,15 @@ class UserReport:
     @property
     def loss_rate(self) -> float:
         """The loss in the worse direction, 0 to 1."""
-        return max(_mean(stats.loss_rate for _, stats in self.sent), _mean(s.loss_rate for s in self.received))
+        return max(_loss_rate(stats for _, stats in self.sent), _loss_rate(self.received))
+
+    @property
+    def quality(self) -> Quality | None:
+        """How well the user is served; None while still connecting. Who was lost is served poorly."""
+        status = _STATUS[self.peer.state] if self.peer else "connecting"
+        if status == "connecting":
+            return None
+        return quality(self.loss_rate, self.rtt_ms) if status == "connected" else "poor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +127,7 @@ def peers(users: Iterable[UserReport]) -> list[dict[str, Any]]:
 
 
 def statistics(users: Sequence[UserReport]) -> dict[str, float]:
-    """The document's `statistics`. Rates are of the last seconds; means are over streams, or over users for RTT."""
+    """The document's `statistics`. Jitter is a mean over streams, the round trip one over users."""
     present = [user for user in users if user.peer]
     sent = [pair for user in users for pair in user.sent]
     received = [stats for user in users for stats in user.received]
@@ -130,7 +145,7 @@ def statistics(users: Sequence[UserReport]) -> dict[str, float]:
         "total_bandwidth": inbound + outbound,
         "inbound_bandwidth": inbound,
         "outbound_bandwidth": outbound,
-        "packet_loss_rate": round(_mean(stats.loss_rate for stats in streams), 4),
+        "packet_loss_rate": round(_loss_rate(streams), 4),
         "average_jitter": round(_mean(stats.jitter_ms for stats in streams), 1),
         "average_rtt": round(_mean(rtt for rtt in (user.rtt_ms for user in users) if rtt is not None), 1),
     }
@@ -140,11 +155,8 @@ def quality_metrics(users: Iterable[UserReport]) -> dict[str, int]:
     """How many users are served how well. Who is still connecting isn't counted; who was lost is served poorly."""
     counts: dict[str, int] = {"excellent": 0, "good": 0, "fair": 0, "poor": 0}
     for user in users:
-        status = _STATUS[user.peer.state] if user.peer else "connecting"
-        if status == "connected":
-            counts[quality(user.loss_rate, user.rtt_ms)] += 1
-        elif status != "connecting":
-            counts["poor"] += 1
+        if user.quality:
+            counts[user.quality] += 1
     return counts
 
 
@@ -156,7 +168,12 @@ def _peer(user: UserReport, peer: Peer) -> dict[str, Any]:
         "media_type": "video" if "camera" in sources else "screen" if "screen" in sources else "audio",
         "status": _STATUS[peer.state],
         "tracks": [_track(track, stats) for track, stats in user.sent],
+        "packet_loss_rate": round(user.loss_rate, 4),
     }
+    if user.rtt_ms is not None:
+        told["rtt"] = round(user.rtt_ms, 1)
+    if user.quality:
+        told["quality"] = user.quality
     if peer.connected_at:
         told["connected_at"] = iso(peer.connected_at)
     if peer.last_activity:
@@ -171,12 +188,39 @@ def _track(track: TrackInfo, stats: TrackStats) -> dict[str, Any]:
         "source": track.source,
         "codec": stats.codec or track.parameters.codecs[0].name,
         "bitrate": stats.bitrate_bps,
+        "packets": stats.packets,
+        "packets_lost": stats.lost,
+        "packet_loss_rate": round(stats.loss_rate, 4),
+        "jitter": round(stats.jitter_ms, 1),
     }
     if track.kind == "video":
-        # Empty until a key frame told it.
-        told["resolution"] = f"{stats.width}x{stats.height}" if stats.width and stats.height else ""
+        told["resolution"] = _resolution(stats.width, stats.height)
         told["frame_rate"] = round(stats.frame_rate, 1)
+        told["layers"] = [_layer(layer) for layer in stats.layers]
     return told
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    """With all lower layers that it needs counted in, as a subscriber of it gets them."""
+    return {
+        "spatial": layer.id.spatial,
+        "temporal": layer.id.temporal,
+        "bitrate": layer.bitrate_bps,
+        "resolution": _resolution(layer.width, layer.height),
+        "frame_rate": layer.frame_rate,
+    }
+
+
+def _resolution(width: int, height: int) -> str:
+    """Empty until a key frame told it."""
+    return f"{width}x{height}" if width and height else ""
+
+
+def _loss_rate(streams: Iterable[TrackStats]) -> float:
+    """The share of all packets that was lost, 0 to 1."""
+    found = [(stats.loss_rate, stats.expected) for stats in streams]
+    expected = sum(packets for _, packets in found)
+    return sum(rate * packets for rate, packets in found) / expected if expected else 0.0
 
 
 def _mean(values: Iterable[float]) -> float:

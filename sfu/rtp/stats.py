@@ -1,33 +1,47 @@
 """What is measured of a stream: jitter, loss, rates, round trips, and the values that others see."""
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from sfu.rtp.layers import Layer
 from sfu.rtp.rtcp import ReportBlock
 
 _JITTER_LEAP_S = 5.0
 """A transit time that leaps further was a clock that stopped or was set, not the network (as libwebrtc has it)."""
 _SHORTEST_SPAN_S = 0.1
 """Below it, a rate would be that of one burst."""
+_MOST_REPORTS = 64
+"""Of the last seconds: whoever reports more often than libwebrtc does, several times a second, is heard for less."""
+LOSS_WINDOW_S = 10.0
+"""In less than that, a few packets of sound that are lost by chance would look like a bad connection; and libwebrtc
+reports on sound only every 5 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackStats:
-    """A published track as it arrives. Rates are of the last two seconds, counts since the beginning."""
+    """A published track as it arrives. Rates are of the last two seconds, counts since the beginning.
+
+    They are what W3C's webrtc-stats calls so at the other end: `bytesSent` and `packetsSent` without what was
+    retransmitted, `packetsLost`, `jitter`.
+    """
 
     codec: str
     """In lower case: `opus`, `vp8`."""
     bitrate_bps: int
-    """Of payload, without headers and padding."""
+    """Of payload, of all encodings: without headers, padding and what was only sent again."""
     packets: int
     lost: int
     loss_rate: float
-    """0 to 1, over the last report's second; retransmission does not undo a loss."""
+    """0 to 1, over the last `LOSS_WINDOW_S`; retransmission does not undo a loss."""
     jitter_ms: float
     width: int
     """0 until a key frame told it, and for audio."""
     height: int
     frame_rate: float
+    expected: int = field(default=0, kw_only=True)
+    """Packets that `loss_rate` is of: those that should have come in its time."""
+    layers: tuple[Layer, ...] = field(default=(), kw_only=True)
+    """Of video, what each layer takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +104,30 @@ class Reception:
         received = self.received - self._received_before
         self._expected_before, self._received_before = expected_all, self.received
         return max(0.0, (expected - received) / expected) if expected > 0 else 0.0
+
+
+class RecentLoss:
+    """What of a stream was lost in the last `LOSS_WINDOW_S`, by the counters of reports."""
+
+    def __init__(self) -> None:
+        self._reports: deque[tuple[float, int, int]] = deque()
+
+    def report(self, highest: int, lost: int, now: float) -> None:
+        """Note the highest sequence number and all that was lost, as in a report block."""
+        reports = self._reports
+        reports.append((now, highest, lost))
+        while len(reports) > _MOST_REPORTS or (len(reports) > 2 and now - reports[1][0] >= LOSS_WINDOW_S):
+            reports.popleft()
+
+    @property
+    def expected(self) -> int:
+        """Packets between the first and the last of these reports; a stream that began anew has none."""
+        return max(0, self._reports[-1][1] - self._reports[0][1]) if self._reports else 0
+
+    @property
+    def lost(self) -> int:
+        """How many of them were lost; what came late counts as found."""
+        return min(self.expected, max(0, self._reports[-1][2] - self._reports[0][2])) if self._reports else 0
 
 
 class Rate:

@@ -9,7 +9,7 @@ from sfu.rtp.packet import RtpPacket
 from sfu.rtp.reader import PayloadReader
 from sfu.rtp.rtcp import ReportBlock, SenderReport
 from sfu.rtp.seq import unwrap
-from sfu.rtp.stats import Jitter, Rate, Reception
+from sfu.rtp.stats import Jitter, Rate, RecentLoss, Reception
 
 MAX_DROPOUT = 3000
 """A number further ahead is a sender that started anew (RFC 3550 appendix A.1)."""
@@ -53,8 +53,7 @@ class RtpStream:
         self.sender_report: SenderReport | None = None
         """The newest: what relates the stream's clock to the publisher's wall clock."""
         self.sender_report_arrival = 0.0
-        self.loss_rate = 0.0
-        """Of the last report's interval, 0 to 1."""
+        self.loss = RecentLoss()
         self._frame_rate = Rate()
         self._jitter = Jitter(clock_rate)
         self._reception = Reception(0)
@@ -85,6 +84,7 @@ class RtpStream:
             index = packet.sequence_number
             self._reception = Reception(index)
             highest = self.highest = index - 1
+            self.loss.report(highest, 0, now)
         else:
             index = unwrap(packet.sequence_number, highest)
         ahead = index - highest
@@ -145,14 +145,15 @@ class RtpStream:
 
     def report(self, now: float) -> ReportBlock:
         """The report block of this moment; the interval's loss starts anew with it."""
-        self.loss_rate = self._reception.interval_loss(self.highest)
+        loss_rate = self._reception.interval_loss(self.highest)
+        self.loss.report(self.highest, self._reception.lost(self.highest), now)
         last_sr = delay = 0
         if self.sender_report is not None:
             last_sr = self.sender_report.ntp >> 16 & 0xFFFFFFFF
             delay = max(0, int((now - self.sender_report_arrival) * 65536))
         return ReportBlock(
             ssrc=self.ssrc,
-            fraction_lost=min(255, int(self.loss_rate * 256)),
+            fraction_lost=min(255, int(loss_rate * 256)),
             packets_lost=self._reception.lost(self.highest),
             highest_index=self.highest,
             jitter=self._jitter.clock_units,

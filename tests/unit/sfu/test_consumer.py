@@ -451,7 +451,8 @@ def test_the_subscribers_reports_tell_loss_jitter_and_round_trip():
     sender_report(call, ntp=100 << 32, timestamp=3000, now=1.0)
     call.consumer.report(2.0)
     (sent,) = [packet for packet in call.subscriber.rtcp if isinstance(packet, rtcp.SenderReport)]
-    block = rtcp.ReportBlock(OUT, 64, 3, 1, 900, sent.ntp >> 16 & 0xFFFFFFFF, 65536 // 2)
+    highest = call.consumer._munger.highest_out + 11  # of twelve packets three are lost
+    block = rtcp.ReportBlock(OUT, 64, 3, highest, 900, sent.ntp >> 16 & 0xFFFFFFFF, 65536 // 2)
     call.say(rtcp.receiver_report(rtcp.ReceiverReport(9, (block,))), now=2.58)
     stats = call.consumer.stats(2.6)
     assert stats.rtt_ms == pytest.approx(80)

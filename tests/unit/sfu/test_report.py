@@ -7,6 +7,7 @@ import pytest
 
 from sfu import report
 from sfu.report import UserReport, quality
+from sfu.rtp.layers import Layer, LayerId
 from sfu.rtp.parameters import RtpCodec, RtpParameters, Source, TrackInfo
 from sfu.rtp.stats import ConsumerStats, TrackStats
 
@@ -24,6 +25,7 @@ def sent(source: Source, **changes: Any) -> tuple[TrackInfo, TrackStats]:
         "width": 0,
         "height": 0,
         "frame_rate": 0.0,
+        "expected": 100,
     }
     track = TrackInfo(f"track-{source}", "alice", "peer-1", kind, source, RtpParameters("0", kind, (codec,)))
     return track, TrackStats(**{**values, **changes})
@@ -87,10 +89,38 @@ def test_a_video_track_tells_its_picture_once_known() -> None:
         "source": "microphone",
         "codec": "opus",
         "bitrate": 1000,
+        "packets": 10,
+        "packets_lost": 0,
+        "packet_loss_rate": 0.0,
+        "jitter": 0.0,
     }
     assert (video["codec"], video["resolution"], video["frame_rate"]) == ("vp8", "1280x720", 30.0)
     assert video["bitrate"] == 1_500_000
-    assert (screen["resolution"], screen["frame_rate"]) == ("", 0.0)
+    assert (screen["resolution"], screen["frame_rate"], screen["layers"]) == ("", 0.0, [])
+
+
+def test_each_layer_tells_what_it_takes() -> None:
+    layers = (Layer(LayerId(0, 0), 90_000, 320, 180, 7.5), Layer(LayerId(1, 2), 600_000, 0, 0, 30.0))
+    (told,) = report.peers([user(sent("camera", layers=layers))])
+    assert told["tracks"][0]["layers"] == [
+        {"spatial": 0, "temporal": 0, "bitrate": 90_000, "resolution": "320x180", "frame_rate": 7.5},
+        {"spatial": 1, "temporal": 2, "bitrate": 600_000, "resolution": "", "frame_rate": 30.0},
+    ]
+
+
+def test_a_peer_tells_how_it_is_served() -> None:
+    told = report.peers(
+        [
+            user(sent("camera", loss_rate=0.02), got=(received(rtt_ms=30.04),)),
+            user(sent("camera"), state="connecting"),
+            user(sent("camera"), state="failed"),
+        ]
+    )
+    assert [(peer.get("quality"), peer["packet_loss_rate"], peer.get("rtt")) for peer in told] == [
+        ("good", 0.02, 30.0),
+        (None, 0.0, None),
+        ("poor", 0.0, None),
+    ]
 
 
 def test_a_user_who_only_watches_is_a_peer_too() -> None:
@@ -100,7 +130,8 @@ def test_a_user_who_only_watches_is_a_peer_too() -> None:
 
 
 def test_statistics_add_up() -> None:
-    alice = user(sent("microphone", loss_rate=0.1, jitter_ms=4.0), sent("camera"), sent("screen", bitrate_bps=5000))
+    sound = sent("microphone", loss_rate=0.1, jitter_ms=4.0, expected=500)
+    alice = user(sound, sent("camera"), sent("screen", bitrate_bps=5000))
     bob = user(got=(received(bitrate_bps=500, loss_rate=0.3, jitter_ms=8.0, rtt_ms=30.0), received(rtt_ms=50.0)))
     assert report.statistics([alice, bob, user(state="connecting")]) == {
         "total_peers": 3,
@@ -112,7 +143,7 @@ def test_statistics_add_up() -> None:
         "inbound_bandwidth": 7000,
         "outbound_bandwidth": 1500,
         "total_bandwidth": 8500,
-        "packet_loss_rate": 0.08,
+        "packet_loss_rate": 0.0889,
         "average_jitter": 2.4,
         "average_rtt": 40.0,
     }
@@ -133,6 +164,12 @@ def test_quality_counts_everybody_who_is_or_was_connected() -> None:
         user(sent("camera"), state="connecting"),
     ]
     assert report.quality_metrics(users) == {"excellent": 1, "good": 1, "fair": 1, "poor": 2}
+
+
+def test_a_stream_of_many_packets_counts_more_than_one_of_few() -> None:
+    few, many = sent("microphone", loss_rate=0.5, expected=10), sent("camera", loss_rate=0.0, expected=990)
+    assert report.statistics([user(few, many)])["packet_loss_rate"] == 0.005
+    assert report.statistics([user(sent("camera", loss_rate=1.0, expected=0))])["packet_loss_rate"] == 0
 
 
 def test_a_users_loss_is_that_of_the_worse_direction() -> None:

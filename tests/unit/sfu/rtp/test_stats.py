@@ -1,7 +1,9 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sfu.rtp.rtcp import ReportBlock
-from sfu.rtp.stats import Jitter, Rate, Reception, round_trip_s
+from sfu.rtp.stats import Jitter, Rate, RecentLoss, Reception, round_trip_s
 
 
 def test_an_even_stream_has_no_jitter():
@@ -90,3 +92,33 @@ def test_a_round_trip_is_what_is_left_of_the_delay():
     block = ReportBlock(1, 0, 0, 0, 0, last_sr=5, delay=65536 // 2)
     assert round_trip_s(block, sent=10.0, now=10.6) == pytest.approx(0.1)
     assert round_trip_s(block, sent=10.0, now=10.4) == 0
+
+
+class TestRecentLoss:
+    def test_it_is_of_the_last_seconds(self) -> None:
+        loss = RecentLoss()
+        for second in range(60):  # a packet a second is lost in the first half a minute
+            loss.report(100 * second, min(second, 30), float(second))
+        assert (loss.expected, loss.lost) == (1000, 0)
+        loss.report(6000, 50, 60.0)
+        assert (loss.expected, loss.lost) == (1000, 20)
+
+    def test_nothing_is_known_at_first(self) -> None:
+        loss = RecentLoss()
+        assert (loss.expected, loss.lost) == (0, 0)
+        loss.report(7, 3, 0.0)
+        assert (loss.expected, loss.lost) == (0, 0)
+
+    def test_what_came_late_was_not_lost(self) -> None:
+        loss = RecentLoss()
+        loss.report(0, 5, 0.0)
+        loss.report(100, 2, 1.0)
+        assert (loss.expected, loss.lost) == (100, 0)
+
+    @given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(-(2**23), 2**23 - 1)), max_size=200))
+    def test_a_liar_gets_a_share_of_what_there_was(self, reports: list[tuple[int, int]]) -> None:
+        loss = RecentLoss()
+        for number, (highest, lost) in enumerate(reports):
+            loss.report(highest, lost, number / 1000)
+            assert 0 <= loss.lost <= loss.expected
+        assert len(loss._reports) <= 64

@@ -93,7 +93,7 @@ def test_the_report_tells_losses_and_the_last_sr():
     assert block.fraction_lost == 128
     assert block.last_sr == 0x0002_0003
     assert block.delay == 65536 // 2
-    assert s.loss_rate == pytest.approx(0.5)
+    assert s.loss.lost / s.loss.expected == pytest.approx(0.5)
     take(s, 4, 5)
     assert s.report(6.5).fraction_lost == 0
 
