@@ -1,15 +1,12 @@
 """A subscriber behind a bottleneck, in virtual time: a path with a rate, a queue, delay and loss.
 
 Deterministic: the same seed gives the same call. Nothing of the SFU is replaced but the consumers, which make frames
-instead of forwarding them; the receiver is the SFU's own `Arrivals`, which Chromium's feedback was held against.
+instead of forwarding them; the receiver is the SFU's own `Arrivals`, whose feedback Chromium understands.
 """
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
-from heapq import heappop, heappush
-from itertools import count, pairwise
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -18,6 +15,7 @@ from sfu.rtp import rtcp
 from sfu.rtp.arrivals import Arrivals
 from sfu.rtp.layers import Layer, LayerId
 from sfu.rtp.twcc import TransportFeedback
+from tests.way import Way
 
 LOW, MIDDLE, HIGH = LayerId(0, 0), LayerId(1, 0), LayerId(2, 0)
 SIMULCAST = (
@@ -34,44 +32,26 @@ Rate = Callable[[float], float]
 
 
 class Link:
-    """One direction of a path: a bottleneck that serves in order, then a way of constant length."""
+    """One direction of a path whose rate is a function of time."""
 
     def __init__(
         self, rate_bps: Rate, *, delay_s: float = 0.025, queue_s: float = 0.3, loss: float = 0.0, seed: int = 1
     ) -> None:
-        """`queue_s` is what the queue holds at the rate of the moment, at least ten packets."""
-        self.rate_bps = rate_bps
-        self.delay_s = delay_s
-        self.queue_s = queue_s
-        self.loss = loss
-        self.dropped = 0
-        self._rng = Random(seed)
-        self._queue: deque[tuple[float, int, Any]] = deque()
-        self._octets = 0
-        self._free_at = 0.0
+        self.way: Way[Any] = Way(seed)
+        self.way.delay_s, self.way.queue_s, self.way.loss = delay_s, queue_s, loss
+        self._rate_bps = rate_bps
 
     def send(self, size: int, what: Any, now: float) -> None:
         """Something of `size` bytes enters."""
-        room = max(self.rate_bps(now) * self.queue_s / 8, 10 * PACKET)
-        if self._octets + size > room:
-            self.dropped += 1
-        elif self._rng.random() >= self.loss:
-            self._octets += size
-            self._queue.append((now, size, what))
+        self.way.rate_bps = self._rate_bps(now)
+        self.way.put(what, size, now)
 
     def arrived(self, until: float) -> list[tuple[float, Any]]:
-        """What leaves the bottleneck until then, each with the time at which it arrives."""
-        found = []
-        while self._queue:
-            entered, size, what = self._queue[0]
-            starts = max(self._free_at, entered)
-            leaves = starts + 8 * size / max(self.rate_bps(starts), 1.0)
-            if leaves > until:
-                break
-            self._queue.popleft()
-            self._octets -= size
-            self._free_at = leaves
-            found.append((leaves + self.delay_s, what))
+        """What arrives until then, each with its time."""
+        way, found = self.way, []
+        while (at := way.next_at()) is not None and at <= until:
+            way.rate_bps = self._rate_bps(at)
+            found += [(at, what) for what in way.take(at)]
         return found
 
 
@@ -188,8 +168,6 @@ class Call:
         self._feedback_s, self._clock, self._mend = feedback_s, clock, mend
         self._arrivals = Arrivals()
         self._feedback_at = self._tick_at = 0.0
-        self._events: list[tuple[float, int, Callable[[float], None]]] = []
-        self._order = count()
         self.downlink.add_audio(self.microphone)
         for camera in self.cameras:
             self.downlink.add_video(camera)
@@ -206,17 +184,14 @@ class Call:
             self.microphone.run(now)
             for camera in self.cameras:
                 camera.run(now)
-            for arrival, what in self.down.arrived(now):
-                self._at(arrival, partial(self._take, what))
-            for arrival, what in self.up.arrived(now):
-                self._at(arrival, partial(self.downlink.hear, what))
+            for at, packet in self.down.arrived(now):
+                self._take(packet, at)
+            for at, feedback in self.up.arrived(now):
+                self.downlink.hear(feedback, at)
             if now >= self._tick_at:
                 self._tick_at += 0.02
                 self.downlink.tick(now)
                 self.estimates.append((now, self.downlink.stats().bitrate_bps))
-            while self._events and self._events[0][0] <= now:
-                at, _, act = heappop(self._events)
-                act(at)
             if now >= self._feedback_at:
                 self._feedback_at += self._feedback_s
                 self._tell(now)
@@ -249,9 +224,6 @@ class Call:
         """The longest way of a packet that arrived between these."""
         heard = self.heard[who]
         return max(delay for at, delay in zip(heard.times, heard.delays, strict=True) if since < at < until)
-
-    def _at(self, at: float, act: Callable[[float], None]) -> None:
-        heappush(self._events, (at, next(self._order), act))
 
     def _take(self, what: tuple[int, object, float], now: float) -> None:
         number, who, left = what

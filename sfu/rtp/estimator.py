@@ -21,6 +21,9 @@ START_BPS = 300_000
 SILENCE_S = 1.0
 """Without feedback for so long, though packets leave, nobody knows what arrives: half of the estimate is left, each
 time. Feedback comes ten times a second."""
+STANDING_S = 0.02
+"""Where the quickest packet of a feedback took no longer than so much above the shortest way, nothing is queued: the
+others were late for another reason, as radio or a busy receiver makes them. The estimate then only waits."""
 FIRST_RTT_S = 0.1
 BASE_S = 10.0
 """How long the shortest way of a packet is remembered: routes change, and clocks run apart."""
@@ -112,6 +115,8 @@ class Estimator:
             self._compare_beside(probe, fate.came)
         self.rtt_s = max(0.0, now - fate.came[-1][1])
         usage, arrived = self._trendline.usage, self._arrived
+        if usage == "overusing" and self.queue_s < STANDING_S:
+            usage = "underusing"
         carried = arrived.burst_bps if usage == "overusing" else arrived.bitrate_bps
         self._rate.update(usage, carried, self.rtt_s, now)
         self._loss.update(self.bitrate_bps, self.arrived_bps, self.rtt_s, now, alone=False)

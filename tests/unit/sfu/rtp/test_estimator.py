@@ -168,3 +168,24 @@ def test_no_feedback_brings_it_out_of_its_bounds(said):
         assert LEAST_BPS <= estimator.bitrate_bps <= MOST_BPS
         assert 0 <= estimator.loss <= 1
         assert estimator.queue_s >= 0
+
+
+def test_a_busy_receiver_is_no_congestion():
+    """Most packets of each feedback are late by more and more, and one is not: nothing is queued."""
+    path = Path()
+    path.run(4, 1e6, 5e6)
+    before, numbers = path.estimator.bitrate_bps, path.departures
+    for n in range(40):
+        now = path.now + n / 10
+        first = numbers.next
+        came = [(0, round((500 + now) * 4000))]
+        for k in range(1, 10):
+            came.append((k, round((500 + now + k / 100 + k * n * 0.001) * 4000)))
+        for k in range(10):
+            numbers.add(1000, now + k / 100)
+        path.estimator.hear(TransportFeedback(1, 2, first & 0xFFFF, 10, 0, tuple(came)), now + 0.2)
+        if path.estimator._trendline.usage == "overusing":
+            break
+    assert path.estimator._trendline.usage == "overusing"
+    assert path.estimator.decreased_at == float("-inf")
+    assert path.estimator.bitrate_bps >= 0.9 * before
