@@ -14,7 +14,7 @@ LOCKS = {
     "localstack/requirements-servers.txt": ["localstack/requirements-servers.in"],
     "localstack/requirements-sam.txt": ["localstack/requirements-sam.in"],
 }
-_PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)", re.MULTILINE)
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)", re.MULTILINE)
 
 
 def pins(path: str) -> dict[str, str]:

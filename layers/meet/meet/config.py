@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     """The most participants that a room may have, whatever the meeting asks for."""
     last_n: int = Field(16, ge=0, le=40)
     """The most videos that a client gets that asks for none by name: a grid of four by four, which takes about
-    2.5 Mbit/s at the lowest layers. Each takes the place of one and a half people's audio in what an answer can hold."""
+    2.5 Mbit/s at the lowest layers. Each takes the place of one and a half people's audio in what an answer holds."""
     max_body_bytes: int = 1_000_000
     """The largest JSON body that a function reads."""
     idempotency_s: int = 24 * 3600

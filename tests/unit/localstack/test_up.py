@@ -62,11 +62,11 @@ def test_each_media_process_needs_a_port_that_exists(up: ModuleType, monkeypatch
     monkeypatch.setenv("MEET_UDP_PORT", "65533")
     assert up.read_settings().udp_port == 65533
     monkeypatch.setenv("MEET_UDP_PORT", "65534")
-    with pytest.raises(up.Refused, match="MEET_UDP_PORT 65534 .*set it to 65533 or less"):
+    with pytest.raises(up.Refused, match=r"MEET_UDP_PORT 65534 .*set it to 65533 or less"):
         up.read_settings()
     monkeypatch.setenv("MEET_UDP_PORT", "40000")
     monkeypatch.setenv("MEET_TCP_PORT", "65534")
-    with pytest.raises(up.Refused, match="MEET_TCP_PORT 65534 .*set it to 65533 or less"):
+    with pytest.raises(up.Refused, match=r"MEET_TCP_PORT 65534 .*set it to 65533 or less"):
         up.read_settings()
 
 
