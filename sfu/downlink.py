@@ -16,8 +16,8 @@ from sfu.rtp.stats import Rate
 from sfu.rtp.twcc import TransportFeedback
 from sfu.share import Share, Video
 
-LOOK_S = 0.2
-"""How often the share is looked at; at once where the path is found overused."""
+LOOK_S, SETTLED_S = 0.2, 0.5
+"""How often the share is looked at: rarely where nothing is about to change, at once where the path is overused."""
 AUDIO_HEADER = 12 + 12
 """Bytes of an audio packet's RTP header with its extensions."""
 
@@ -48,7 +48,7 @@ class DownlinkStats:
     """How much longer than at best packets take."""
     videos: int
     paused: int
-    """Of these: of which nothing is sent for want of room."""
+    """Of these, those of which nothing is sent for want of room."""
 
 
 class Downlink:
@@ -115,20 +115,20 @@ class Downlink:
 
     def stats(self) -> DownlinkStats:
         """What is known of the path."""
-        estimator, videos = self._estimator, self._share.videos
+        estimator, share = self._estimator, self._share
         return DownlinkStats(
             bitrate_bps=round(estimator.bitrate_bps),
             rtt_ms=estimator.rtt_s * 1000 if estimator.hears_arrivals else None,
             loss_rate=estimator.loss,
             queue_ms=estimator.queue_s * 1000,
-            videos=len(videos),
-            paused=sum(video.target is None for video in videos),
+            videos=len(share.videos),
+            paused=share.paused,
         )
 
     def _look(self, now: float) -> None:
-        self._look_at = now + LOOK_S
         self._measure_audio(now)
         self._share.look(self._audio_bps, now)
+        self._look_at = now + (SETTLED_S if self._share.settled else LOOK_S)
 
     def _measure_audio(self, now: float) -> None:
         for audio, before in self._audios.items():

@@ -62,6 +62,7 @@ class Producer:
         self._report_at = self._sample_at = 0.0
         self._octet_rate = Rate()
         self._octet_rate.sample(0, now)
+        self._measured: tuple[float, int, tuple[Layer, ...]] = (now, -1, ())
 
     @property
     def ssrcs(self) -> list[int]:
@@ -94,8 +95,17 @@ class Producer:
         return round(self.active.frame_rate(now), 1) if self.active and self._video else 0.0
 
     def layers(self, now: float) -> tuple[Layer, ...]:
-        """What is sent now, layer by layer, ascending in bit rate; nothing of audio."""
-        return measured_layers(self.ladder, now, simulcast=self.simulcast) if self._video else ()
+        """What is sent now, layer by layer, ascending in bit rate; nothing of audio.
+
+        As measured at most a tenth of a second ago: every subscriber asks a few times a second.
+        """
+        if not self._video:
+            return ()
+        at, revision, measured = self._measured
+        if revision != self.ladder.revision or not 0 <= now - at < SAMPLE_INTERVAL_S:
+            measured = measured_layers(self.ladder, now, simulcast=self.simulcast)
+            self._measured = now, self.ladder.revision, measured
+        return measured
 
     def takes(self, payload_type: int) -> bool:
         """Whether the payload type was negotiated for this track."""

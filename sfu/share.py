@@ -111,6 +111,10 @@ class Share:
         """What the path would have to carry, audio and all, for more than is sent now; None: there is no more."""
         self.used_bps = 0
         """What the videos take."""
+        self.paused = 0
+        """Videos of which nothing is sent for want of room."""
+        self.settled = False
+        """Whether nothing is about to change: looking twice a second is enough."""
         self._estimator = estimator
         self._prober = prober
         self._shown: list[_Shown] = []
@@ -139,6 +143,11 @@ class Share:
         """Lower what does not fit beside the audio, or raise what does. Call it a few times a second."""
         claims = [shown.claim(now) for shown in self._shown]
         self.used_bps = cost(claims)
+        self.paused = sum(claim.held is None and bool(claim.layers) for claim in claims)
+        self._weigh(claims, audio_bps, now)
+        self.settled = self.goal_bps is None and self._short_since is None and not self._drains
+
+    def _weigh(self, claims: list[Claim], audio_bps: float, now: float) -> None:
         budget_bps = self._estimator.bitrate_bps - audio_bps
         if self._drain(claims, budget_bps, now):
             self.goal_bps = self._short_since = self._room_since = None
@@ -188,6 +197,9 @@ class Share:
 
     def _raise(self, claims: list[Claim], audio_bps: float, budget_bps: float, now: float) -> None:
         """Raise what fits, where that is proven, and say what else would be of use."""
+        if all(not claim.layers or claim.held == claim.layers[-1].id for claim in claims):
+            self.goal_bps = self._room_since = None
+            return
         best = _with(claims, allocate(self._rising(claims, now + AHEAD_S), float("inf")))
         wanted = _with(claims, allocate(self._rising(claims, now), budget_bps))
         if best == claims:
@@ -241,18 +253,17 @@ def _worthwhile(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
 
     What has no bit rate yet could cost anything: of several such, only the lowest is tried.
     """
+    pace: dict[int, float] = {}
+    for layer in layers:
+        pace[layer.id.spatial] = max(pace.get(layer.id.spatial, 0.0), layer.frame_rate)
     kept: list[Layer] = []
-    for layer in (layer for layer in layers if layer.bitrate_bps > 0):
-        better = not kept or layer.id > kept[-1].id
-        if better and (not kept or layer.id.spatial == kept[0].id.spatial or not _slow(layer, layers)):
+    for layer in layers:
+        if layer.bitrate_bps <= 0:
+            continue
+        slow = 2.2 * layer.frame_rate < pace[layer.id.spatial]
+        if not kept or (layer.id > kept[-1].id and not (slow and layer.id.spatial > kept[0].id.spatial)):
             kept.append(layer)
     return tuple(kept or sorted(layers, key=lambda layer: layer.id)[:1])
-
-
-def _slow(layer: Layer, layers: tuple[Layer, ...]) -> bool:
-    """Whether it has less than half of the frames of its spatial layer."""
-    whole = max(each.frame_rate for each in layers if each.id.spatial == layer.id.spatial)
-    return 2.2 * layer.frame_rate < whole
 
 
 def _with(claims: list[Claim], held: dict[int, LayerId | None]) -> list[Claim]:

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from sfu.downlink import Downlink
-from sfu.rtp.layers import LayerId
+from sfu.rtp.layers import Layer, LayerId
 from sfu.rtp.rtcp import ReportBlock
 from sfu.rtp.twcc import TransportFeedback
 from tests.simulation import HIGH, LOW, MIDDLE, SIMULCAST, Call, Camera, Connected, Link
@@ -251,3 +251,25 @@ def test_what_is_known_of_the_path_is_told():
     assert stats.loss_rate == 0
     assert stats.queue_ms < 100
     assert (stats.videos, stats.paused) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("sent", "chosen"),
+    [
+        # a large picture at a quarter of its pace is no better than a small one that moves
+        ([(0, 0, 40, 7.5), (1, 0, 60, 7.5), (0, 2, 100, 30), (1, 2, 250, 30)], (0, 2)),
+        # what costs less and is larger makes the smaller one useless
+        ([(1, 0, 30, 5), (0, 0, 60, 5)], (1, 0)),
+        # what has no bit rate yet could cost anything
+        ([(1, 0, 0, 0), (0, 0, 60, 25)], (0, 0)),
+        ([(1, 0, 0, 0), (0, 0, 0, 0)], (0, 0)),
+    ],
+)
+def test_only_layers_that_are_worth_their_bits_are_chosen(sent, chosen: tuple[int, int]):
+    call = Call(Link(lambda now: 230e3))
+    call.cameras[0].offered = tuple(
+        Layer(LayerId(spatial, temporal), kbps * 1000, 0, 0, fps) for spatial, temporal, kbps, fps in sent
+    )
+    call.cameras[0].target = call.cameras[0].current = None
+    call.run(9)
+    assert call.cameras[0].target == chosen
