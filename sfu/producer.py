@@ -12,7 +12,7 @@ from sfu.rtp.packet import PacketError, RtpPacket
 from sfu.rtp.parameters import DEPENDENCY_DESCRIPTOR_URI, TRANSPORT_CC_URI, RtpCodec, RtpTransport, TrackInfo
 from sfu.rtp.reader import PayloadReader
 from sfu.rtp.red import red_primary
-from sfu.rtp.stats import Rate, TrackStats
+from sfu.rtp.stats import Rate, TrackStats, answered_round_trip_s, reference
 from sfu.rtp.stream import RtpStream
 from sfu.rtp.streams import StreamTable
 
@@ -60,6 +60,7 @@ class Producer:
         self._codec = self._streams.main_codec
         self._fir_command = 0
         self._report_at = self._sample_at = 0.0
+        self._rtt_s: float | None = None
         self._octet_rate = Rate()
         self._octet_rate.sample(0, now)
         self._measured: tuple[float, int, tuple[Layer, ...]] = (now, -1, ())
@@ -133,6 +134,13 @@ class Producer:
             if stream.ssrc == report.ssrc:
                 stream.hear(report, now)
 
+    def receive_delay(self, answer: rtcp.DelaySinceReference, now: float) -> None:
+        """The publisher says how long it has had our reference time: what is missing was spent on the way."""
+        for ssrc, last, delay in answer.answers:
+            rtt_s = answered_round_trip_s(last, delay, now) if ssrc == self._reporter else None
+            if rtt_s is not None:
+                self._rtt_s = rtt_s
+
     def request_key_frame(self, now: float, stream: RtpStream | None = None) -> None:
         """Ask the publisher for a key frame of an encoding, or of all that send, at once or when the floor between
         two ends. Audio has none."""
@@ -182,6 +190,7 @@ class Producer:
             frame_rate=self.frame_rate(now),
             expected=expected,
             layers=self.layers(now),
+            rtt_ms=None if self._rtt_s is None else self._rtt_s * 1000,
         )
 
     def _inspect(self, stream: RtpStream, packet: RtpPacket) -> None:
@@ -241,6 +250,7 @@ class Producer:
         heard = [stream for stream in self._streams if stream.highest >= 0]
         report = rtcp.ReceiverReport(self._reporter, tuple(stream.report(now) for stream in heard))
         compound = rtcp.receiver_report(report) + rtcp.source_description(self._reporter, self._cname)
+        compound += rtcp.reference_time(self._reporter, reference(now))
         if "goog-remb" in self._streams.main_codec.feedback and not self._numbered:
             compound += rtcp.remb(self._reporter, self._remb_bps, [stream.ssrc for stream in heard])
         self._transport.send_rtcp(compound)

@@ -66,8 +66,9 @@ class UserReport:
 
     @property
     def rtt_ms(self) -> float | None:
-        """The mean of the round trips in receiver reports, else the longer of what the handshakes saw."""
-        reported = [stats.rtt_ms for stats in self.received if stats.rtt_ms is not None]
+        """The mean of the round trips that reports tell, else the longer of what the handshakes saw."""
+        streams = [*(stats for _, stats in self.sent), *self.received]
+        reported = [stats.rtt_ms for stats in streams if stats.rtt_ms is not None]
         if reported:
             return sum(reported) / len(reported)
         seen = [peer.rtt_ms for peer in (self.publish, self.subscribe) if peer and peer.rtt_ms is not None]

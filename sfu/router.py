@@ -355,6 +355,9 @@ class Router:
             case TransportFeedback():
                 if peer.downlink is not None:
                     peer.downlink.hear(packet, now)
+            case rtcp.DelaySinceReference():
+                if packet.ssrc in peer.by_ssrc:
+                    peer.by_ssrc[packet.ssrc].receive_delay(packet, now)
             case rtcp.Remb():
                 if peer.downlink is not None:
                     peer.downlink.hear_remb(packet.bitrate_bps)

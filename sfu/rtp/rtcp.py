@@ -1,6 +1,7 @@
 """RTCP (RFC 3550 section 6) and its feedback messages (RFC 4585, RFC 5104, REMB): bytes to values and back.
 
-Transport-wide feedback is in `twcc`. What is not of use to a forwarder (APP, XR) is skipped when it is read.
+Transport-wide feedback is in `twcc`. Of extended reports (RFC 3611) two blocks are here, by which a receiver learns
+the round trip. What is not of use to a forwarder (APP, the other blocks) is skipped when it is read.
 """
 
 from collections.abc import Iterable
@@ -11,7 +12,9 @@ from sfu.rtp import twcc
 from sfu.rtp.packet import PacketError, padding
 from sfu.rtp.twcc import TransportFeedback
 
-_SR, _RR, _SDES, _BYE, _RTPFB, _PSFB = 200, 201, 202, 203, 205, 206
+_SR, _RR, _SDES, _BYE, _RTPFB, _PSFB, _XR = 200, 201, 202, 203, 205, 206, 207
+_REFERENCE_TIME, _DELAY_SINCE = 4, 5
+"""XR blocks (RFC 3611 sections 4.4 and 4.5)."""
 _CNAME = 1
 _NACK, _PLI, _FIR, _AFB = 1, 1, 4, 15
 _MAX_REPORTS = 31
@@ -23,6 +26,8 @@ _SENDER = Struct("!LQLLL")
 _BLOCK = Struct("!LLLLLL")
 _FEEDBACK = Struct("!LL")
 _FCI = Struct("!HH")
+_ANSWER = Struct("!LLL")
+_REFERENCE = Struct("!LBBHQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,16 @@ class Remb:
     ssrcs: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class DelaySinceReference:
+    """XR with DLRR (RFC 3611 section 4.5): how long a sender has had the reference time that a receiver told."""
+
+    ssrc: int
+    """The sender's."""
+    answers: tuple[tuple[int, int, int], ...]
+    """(the receiver's SSRC, the middle 32 bits of its reference time, the delay in units of 1/65536 s)"""
+
+
 RtcpPacket = (
     SenderReport
     | ReceiverReport
@@ -123,6 +138,7 @@ RtcpPacket = (
     | PictureLoss
     | FullIntraRequest
     | Remb
+    | DelaySinceReference
 )
 
 
@@ -170,6 +186,8 @@ def _read(kind: int, count: int, body: bytes) -> RtcpPacket | None:
     if kind == _BYE:
         _need(body, 4 * count)
         return Goodbye(Struct(f"!{count}L").unpack_from(body))
+    if kind == _XR:
+        return _read_extended(body)
     if kind in (_RTPFB, _PSFB):
         _need(body, 8)
         return _read_feedback(kind, count, body)
@@ -220,6 +238,22 @@ def _read_feedback(kind: int, fmt: int, body: bytes) -> RtcpPacket | None:
     if fmt == _AFB and body[8:12] == b"REMB":
         return _read_remb(sender_ssrc, body)
     return None
+
+
+def _read_extended(body: bytes) -> DelaySinceReference | None:
+    """The DLRR blocks of an XR packet; None where there are none."""
+    ssrc, at = _word(body, 0), 4
+    answers: list[tuple[int, int, int]] = []
+    while at < len(body):
+        _need(body, at + 4)
+        block, _, words = _HEAD.unpack_from(body, at)
+        at += 4
+        end = at + 4 * words
+        _need(body, end)
+        if block == _DELAY_SINCE:
+            answers += (_ANSWER.unpack_from(body, start) for start in range(at, end - 11, 12))
+        at = end
+    return DelaySinceReference(ssrc, tuple(answers)) if answers else None
 
 
 def _read_lost(body: bytes) -> Iterable[int]:
@@ -291,6 +325,11 @@ def source_description(ssrc: int, cname: str) -> bytes:
     text = cname.encode()[:255]
     items = bytes((_CNAME, len(text))) + text + b"\0"
     return _packet(_SDES, 1, _WORD.pack(ssrc) + items + padding(len(items)))
+
+
+def reference_time(ssrc: int, ntp: int) -> bytes:
+    """XR with RRTR (RFC 3611 section 4.4): our time, 64 bits as in an SR, for senders to answer by DLRR."""
+    return _packet(_XR, 0, _REFERENCE.pack(ssrc, _REFERENCE_TIME, 0, 2, ntp & (1 << 64) - 1))
 
 
 def goodbye(ssrcs: Iterable[int]) -> bytes:

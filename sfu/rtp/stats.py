@@ -10,6 +10,8 @@ _JITTER_LEAP_S = 5.0
 """A transit time that leaps further was a clock that stopped or was set, not the network (as libwebrtc has it)."""
 _SHORTEST_SPAN_S = 0.1
 """Below it, a rate would be that of one burst."""
+_LONGEST_ROUND_TRIP_S = 10
+"""Nobody talks over a longer one; what says so comes from a clock that runs otherwise, or from a liar."""
 _MOST_REPORTS = 64
 """Of the last seconds: whoever reports more often than libwebrtc does, several times a second, is heard for less."""
 LOSS_WINDOW_S = 10.0
@@ -42,14 +44,13 @@ class TrackStats:
     """Packets that `loss_rate` is of: those that should have come in its time."""
     layers: tuple[Layer, ...] = field(default=(), kw_only=True)
     """Of video, what each layer takes."""
+    rtt_ms: float | None = field(default=None, kw_only=True)
+    """Between us and the other end; None until a report told it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerStats(TrackStats):
     """A track as one subscriber gets it: loss, jitter and round trip are from its receiver reports."""
-
-    rtt_ms: float | None
-    """None until a report told it."""
 
 
 class Jitter:
@@ -158,3 +159,17 @@ def round_trip_s(block: ReportBlock, sent: float, now: float) -> float:
     `sent` is when the SR that the block names in `last_sr` left. A receiver whose clock runs fast, or lies, gives 0.
     """
     return max(0.0, now - sent - block.delay / 65536)
+
+
+def reference(now: float) -> int:
+    """A time as a 64-bit NTP timestamp of a clock of our own, by which only differences mean something."""
+    return int(now * 2**32) & (1 << 64) - 1
+
+
+def answered_round_trip_s(last: int, delay: int, now: float) -> float | None:
+    """The round trip that a DLRR tells (RFC 3611 section 4.5), in seconds; None for one that can't be.
+
+    `last` is the middle of the `reference` that it answers.
+    """
+    elapsed = (reference(now) >> 16) - last - delay & 0xFFFFFFFF
+    return elapsed / 65536 if elapsed < _LONGEST_ROUND_TRIP_S * 65536 else None

@@ -16,6 +16,7 @@ from sfu.rtp.parameters import (
     RtpParameters,
     TrackInfo,
 )
+from sfu.rtp.stats import reference
 from sfu.rtp.stream import RtpStream
 
 VP8 = RtpCodec("video/VP8", 96, 90000, feedback=("nack", "nack pli", "ccm fir", "goog-remb"))
@@ -261,6 +262,18 @@ def test_losses_show_in_the_stats(transport):
     p.tick(1.1)
     assert p.stats(1.1).lost == 10
     assert p.stats(1.1).loss_rate == pytest.approx(10 / 101)
+
+
+def test_the_publisher_s_answer_to_our_reference_time_tells_the_round_trip(transport):
+    p = producer(transport)
+    p.receive_rtp(video(1, KEY), 100.0)
+    assert p.stats(100.0).rtt_ms is None
+    last = reference(100.0) >> 16 & 0xFFFFFFFF
+    for somebody_s, expected_ms in ((12345, None), (1, 60.0)):
+        p.receive_delay(rtcp.DelaySinceReference(5, ((somebody_s, last, 65536),)), 101.06)
+        assert p.stats(101.1).rtt_ms == (expected_ms and pytest.approx(expected_ms, abs=0.1))
+    p.receive_delay(rtcp.DelaySinceReference(5, ((1, last, 7 * 65536),)), 101.06)  # held back for longer than it took
+    assert p.stats(101.1).rtt_ms == pytest.approx(60, abs=0.1)
 
 
 def test_before_anything_came_the_stats_are_of_what_was_agreed(transport):

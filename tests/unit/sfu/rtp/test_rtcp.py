@@ -130,3 +130,32 @@ def test_random_bodies_bring_out_no_other_error(kind: int, body: bytes):
         except PacketError:
             continue
         assert len(packets) <= 1
+
+
+def test_a_reference_time_and_its_answer() -> None:
+    asked = rtcp.reference_time(1, 0x0123456789ABCDEF)
+    assert asked == bytes.fromhex("80cf0004 00000001 04000002 0123456789abcdef")
+    assert rtcp.parse(asked) == []  # a question to senders
+    answer = bytes.fromhex("80cf0008 00000007 05000006 00000001 456789ab 00010000 00000009 00000001 00000002")
+    assert rtcp.parse(answer) == [
+        rtcp.DelaySinceReference(7, ((1, 0x456789AB, 0x10000), (9, 1, 2))),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "80cf0000",  # nobody's
+        "80cf0002 00000007 05000003",  # a block beyond the end
+        "80cf0001 00000007 0500",  # the packet's own length
+    ],
+)
+def test_a_broken_extended_report(text: str) -> None:
+    with pytest.raises(PacketError):
+        rtcp.parse(bytes.fromhex(text))
+
+
+def test_blocks_that_say_nothing_of_the_round_trip_are_skipped() -> None:
+    other = "07000008 " + "00000000" * 8
+    assert rtcp.parse(bytes.fromhex("80cf000a 00000007" + other)) == []
+    assert rtcp.parse(bytes.fromhex("80cf0002 00000007 05000000")) == []

@@ -3,7 +3,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfu.rtp.rtcp import ReportBlock
-from sfu.rtp.stats import Jitter, Rate, RecentLoss, Reception, round_trip_s
+from sfu.rtp.stats import (
+    Jitter,
+    Rate,
+    RecentLoss,
+    Reception,
+    answered_round_trip_s,
+    reference,
+    round_trip_s,
+)
 
 
 def test_an_even_stream_has_no_jitter():
@@ -122,3 +130,17 @@ class TestRecentLoss:
             loss.report(highest, lost, number / 1000)
             assert 0 <= loss.lost <= loss.expected
         assert len(loss._reports) <= 64
+
+
+@pytest.mark.parametrize("asked", [0.0, 1000.0, 65535.99, 65536.0 * 7 - 0.01])
+def test_a_round_trip_is_what_an_answer_leaves_of_the_time_since(asked: float) -> None:
+    last = reference(asked) >> 16 & 0xFFFFFFFF
+    rtt_s = answered_round_trip_s(last, 65536 // 2, asked + 0.58)
+    assert rtt_s == pytest.approx(0.08, abs=0.0001)
+
+
+def test_an_answer_that_cannot_be_tells_nothing() -> None:
+    last = reference(1000.0) >> 16 & 0xFFFFFFFF
+    assert answered_round_trip_s(last, 65536, 1000.5) is None  # it was held back for longer than has passed
+    assert answered_round_trip_s(last, 0, 1060.0) is None
+    assert answered_round_trip_s(0, 0, 1000.0) is None
