@@ -18,8 +18,6 @@ from sfu.rtp.streams import StreamTable
 
 REPORT_INTERVAL_S = 1.0
 SAMPLE_INTERVAL_S = 0.1
-_FEC = frozenset(("ulpfec", "flexfec-03"))
-"""Never forwarded: computed over numbers and headers that subscribers don't see, it would repair into garbage."""
 _BESIDE = frozenset(("telephone-event", "cn", "red"))
 """What comes between the packets of a codec, or around them, does not change it."""
 
@@ -203,9 +201,6 @@ class Producer:
             if codec.name == "red" and payload:
                 payload_type, payload = red_primary(payload)
                 codec = self._streams.codecs.get(payload_type, codec)
-            if codec.name in _FEC:
-                packet.payload = b""  # like padding, which is left out
-                return
             if codec is not self._codec and codec.name not in _BESIDE:
                 self._codec = codec
             if not self._video:

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from sfu.consumer import REPORT_INTERVAL_S, Consumer
 from sfu.downlink import Downlink, DownlinkStats
 from sfu.producer import Forward, Producer
+from sfu.protected import ProtectedProducer, brings_parity
 from sfu.rtp import rtcp
 from sfu.rtp.packet import PacketError, RtpPacket, parse
 from sfu.rtp.parameters import MID_URI, TRANSPORT_CC_URI, RtpParameters, RtpTransport, TrackInfo
@@ -84,7 +85,8 @@ class Router:
         """A peer publishes a track; `track.parameters` say what will arrive. ValueError for a track id in use."""
         if track.track_id in self._producers:
             raise ValueError(f"track {track.track_id} is published already")
-        producer = Producer(track, transport, reporter=(REPORTER_SSRC, self._cname), remb_bps=self._remb_bps, now=now)
+        make = ProtectedProducer if brings_parity(track.parameters) else Producer
+        producer = make(track, transport, reporter=(REPORTER_SSRC, self._cname), remb_bps=self._remb_bps, now=now)
         self._producers[track.track_id] = producer
         self._consumers[track.track_id] = []
         peer = self._peers.setdefault(track.peer_id, _Peer())

@@ -19,7 +19,7 @@ class StreamTable:
     def __init__(self, parameters: RtpParameters) -> None:
         self.codecs = {codec.payload_type: codec for codec in parameters.codecs}
         """By payload type, RTX and FEC among them."""
-        media = [codec for codec in parameters.codecs if codec.name not in ("rtx", "red")]
+        media = [codec for codec in parameters.codecs if codec.name not in ("rtx", "red", "ulpfec")]
         if not media:
             raise ValueError("a track without a codec")
         self.main_codec = media[0]

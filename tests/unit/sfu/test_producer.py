@@ -21,8 +21,6 @@ from sfu.rtp.stream import RtpStream
 
 VP8 = RtpCodec("video/VP8", 96, 90000, feedback=("nack", "nack pli", "ccm fir", "goog-remb"))
 RTX = RtpCodec("video/rtx", 97, 90000, parameters=(("apt", "96"),))
-RED = RtpCodec("video/red", 114, 90000)
-ULPFEC = RtpCodec("video/ulpfec", 116, 90000)
 OPUS = RtpCodec("audio/opus", 111, 48000, 2)
 DTMF = RtpCodec("audio/telephone-event", 126, 48000)
 EXTENSIONS = (HeaderExtension(4, MID_URI), HeaderExtension(10, RID_URI), HeaderExtension(11, REPAIRED_RID_URI))
@@ -294,20 +292,6 @@ def test_a_publisher_that_starts_anew_goes_on_in_a_new_stream(transport):
     p.receive_rtp(rtx(30001), 1.2)
     p.receive_rtp(rtx(29999), 1.2)
     assert [packet.index for _, packet in got] == [100, 30001, 29999]
-
-
-def test_red_is_looked_into_and_its_fec_left_out(transport):
-    p = producer(transport, VP8, RED, ULPFEC)
-    got = watch(p)
-    p.receive_rtp(RtpPacket(114, 1, 0, SSRC, b"\x60" + KEY), 1.0)
-    p.receive_rtp(RtpPacket(114, 2, 0, SSRC, b"\x74" + b"parity"), 1.0)
-    p.receive_rtp(RtpPacket(116, 3, 0, SSRC, b"parity"), 1.0)
-    p.receive_rtp(RtpPacket(114, 4, 0, SSRC, b"\xe0\0"), 1.0)
-    assert [packet.key_frame for _, packet in got] == [True, False, False, False]
-    assert [packet.payload for _, packet in got[1:3]] == [b"", b""]
-    assert got[0][1].payload == b"\x60" + KEY
-    assert p.malformed == 1
-    assert p.stats(1.0).codec == "vp8"
 
 
 @pytest.mark.parametrize(("one_way_s", "loss"), [(0.025, 0.05), (0.075, 0.05), (0.15, 0.1)])
