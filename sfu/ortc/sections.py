@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from sfu.ortc.capabilities import EXTENSIONS, FEEDBACK, SIMULCAST_EXTENSIONS, our_codec
+from sfu.ortc.capabilities import EXTENSIONS, FEEDBACK, PARITY_CODECS, SIMULCAST_EXTENSIONS, our_codec
 from sfu.ortc.sdp import Description, Direction, SdpError, Section, integer
 from sfu.rtp.parameters import (
     Encoding,
@@ -40,7 +40,8 @@ def kind_of(section: Section) -> Kind:
 
 
 def read_codecs(section: Section) -> tuple[RtpCodec, ...]:
-    """The formats of a section that the SFU carries, each with its RTX, in the section's order.
+    """The formats of a section that the SFU carries, each with its RTX, in the section's order; and RED with ULPFEC
+    where `sfu.ortc.capabilities` says so.
 
     Feedback is cut down to what the SFU speaks.
 
@@ -69,11 +70,12 @@ def read_codecs(section: Section) -> tuple[RtpCodec, ...]:
         for codec in codecs
         if our_codec(codec) and (codec.name != "red" or _wraps(codec, opus))
     }
+    parity = _parity([codec for codec in codecs if our_codec(codec)], codecs)
     retransmitted: set[str] = set()
     kept = []
     for codec in codecs:
         apt = codec.parameter("apt") if codec.name == "rtx" else None
-        if str(codec.payload_type) in media:
+        if str(codec.payload_type) in media or codec in parity:
             kept.append(codec)
         elif apt in media and apt not in retransmitted:
             retransmitted.add(apt)
@@ -220,6 +222,14 @@ def _wraps(red: RtpCodec, payload_types: Collection[str]) -> bool:
     """Whether RED says of which payload types its blocks are (RFC 2198 section 5), and all are of these."""
     inside = red.parameters[0][0].split("/") if red.parameters else []
     return bool(inside) and all(number in payload_types for number in inside)
+
+
+def _parity(media: Sequence[RtpCodec], codecs: Sequence[RtpCodec]) -> list[RtpCodec]:
+    """RED and ULPFEC of a section of video, where it has both and they are what losses are repaired with."""
+    found = [next((codec for codec in codecs if codec.name == name), None) for name in ("red", "ulpfec")]
+    both = [codec for codec in found if codec is not None and codec.mime_type.startswith("video/")]
+    repeats = any("nack" in codec.feedback for codec in media)
+    return both if len(both) == 2 and media and media[0].name in PARITY_CODECS and not repeats else []
 
 
 def _fmtp(text: str) -> Iterable[tuple[str, str]]:

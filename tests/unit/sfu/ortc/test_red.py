@@ -99,3 +99,29 @@ def test_what_is_sent_is_the_first_codec_and_what_is_inside_it() -> None:
     assert sent_codecs((red,)) == ()
     assert sent_codecs(()) == ()
     assert our_codec(red) != our_codec(opus)
+
+
+PARITY = (
+    "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\na=ice-ufrag:abcd\r\n"
+    f"a=ice-pwd:{'p' * 22}\r\na=fingerprint:sha-256 {':'.join(['AB'] * 32)}\r\na=setup:actpass\r\n"
+    "m=video 9 UDP/TLS/RTP/SAVPF 96 97 98 99\r\na=mid:0\r\na=rtcp-mux\r\na=rtpmap:96 VP8/90000\r\n"
+    "a=rtpmap:97 red/90000\r\na=rtpmap:98 ulpfec/90000\r\na=rtpmap:99 flexfec-03/90000\r\na=rtcp-fb:96 nack pli\r\n"
+)
+
+
+def test_parity_is_taken_from_who_cannot_be_asked_again() -> None:
+    assert [codec.name for codec in published(PARITY).codecs] == ["vp8", "red", "ulpfec"]
+    assert [codec.name for codec in sent_codecs(published(PARITY).codecs)] == ["vp8"]
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        PARITY + "a=rtcp-fb:96 nack\r\n",
+        PARITY.replace("VP8", "H264"),
+        PARITY.replace("a=rtpmap:97 red/90000\r\n", ""),
+        PARITY.replace("a=rtpmap:98 ulpfec/90000\r\n", ""),
+    ],
+)
+def test_parity_is_left_out_otherwise(offer: str) -> None:
+    assert len(published(offer).codecs) == 1
