@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.conftest import System
-from tests.link import Link
+from tests.conftest import StartSystem, System
+from tests.link import Link, need_link
 from tests.processes import media_processes
 
 from .cable import Cable
@@ -51,22 +51,38 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@dataclass(frozen=True)
+class Far:
+    """A system of its own, and a Chromium that reaches it over a link alone."""
+
+    link: Link
+    system: System
+    browser: Browser
+    base_url: str
+    """Of the system, for that Chromium, which trusts it with camera and microphone though it is no HTTPS."""
+
+
 @pytest.fixture(scope="session")
-def browser_behind(
-    browser: Browser, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[Link, str], Browser]]:
-    """Starts a Chromium behind a link, which trusts `base_url` with camera and microphone though it is no HTTPS."""
-    folder = tmp_path_factory.mktemp("behind")
-    with ExitStack() as stack:
+def _far(browser: Browser, start_system: StartSystem, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Far]:
+    need_link()
+    everywhere = "0.0.0.0"  # noqa: S104 - two networks at once, both of this machine
+    with (
+        Link(seed=1) as link,
+        start_system(MEET_BIND_HOST=everywhere, MEET_ANNOUNCED_IP=f"127.0.0.1,{link.server_address}") as system,
+        link.program(chromium(), tmp_path_factory.mktemp("far")) as path,
+    ):
+        base_url = f"http://{link.server_address}:{system.env['MEET_PORT']}"
+        flags = [*FLAGS, SLOW_CAMERA, f"--unsafely-treat-insecure-origin-as-secure={base_url}"]
+        started = browser.browser_type.launch(executable_path=path, headless=True, args=flags)
+        yield Far(link, system, started, base_url)
+        started.close()
 
-        def start(link: Link, base_url: str) -> Browser:
-            path = stack.enter_context(link.program(chromium(), folder))
-            flags = [*FLAGS, f"--unsafely-treat-insecure-origin-as-secure={base_url}"]
-            started = browser.browser_type.launch(executable_path=path, headless=True, args=flags)
-            stack.callback(started.close)
-            return started
 
-        yield start
+@pytest.fixture
+def far(_far: Far) -> Iterator[Far]:
+    """The same for all tests that want one, its link perfect at the beginning."""
+    yield _far
+    _far.link.mend()
 
 
 @pytest.fixture
