@@ -34,7 +34,9 @@ FAILED_S, PROVED_S = 4.0, 30.0
 AHEAD_S = 2.0
 """So long before a pause ends, probes begin: when it ends, what the path carries is known."""
 DRAIN_FROM_S, DRAIN_TO_S = 0.6, 0.2
-"""Where so much is queued, all videos wait until it is gone."""
+"""Where so much is queued, all videos wait until it is gone;"""
+DRAIN_AFTER_S = 0.5
+"""if it is for so long: a receiver that was busy for a moment is no queue."""
 DRAIN_MOST_S, DRAIN_AGAIN_S = 4.0, 30.0
 """No longer than that, and not again so soon: what does not go away is no queue but a longer way."""
 TRIAL_S, TRIAL_LOSS = 5.0, 0.02
@@ -124,6 +126,7 @@ class Share:
         self._raised_at = float("-inf")
         self._drains = False
         self._drained_at = float("-inf")
+        self._queued_since: float | None = None
 
     @property
     def videos(self) -> tuple[Video, ...]:
@@ -145,7 +148,8 @@ class Share:
         self.used_bps = cost(claims)
         self.paused = sum(claim.held is None and bool(claim.layers) for claim in claims)
         self._weigh(claims, audio_bps, now)
-        self.settled = self.goal_bps is None and self._short_since is None and not self._drains
+        waits = self._short_since is not None or self._queued_since is not None or self._drains
+        self.settled = self.goal_bps is None and not waits
 
     def _weigh(self, claims: list[Claim], audio_bps: float, now: float) -> None:
         budget_bps = self._estimator.bitrate_bps - audio_bps
@@ -173,7 +177,11 @@ class Share:
             for shown in self._shown:
                 if lowest[shown.key] is not None:
                     shown.video.set_target(lowest[shown.key], now)
-        elif self.used_bps and queue_s > DRAIN_FROM_S and now - self._drained_at > DRAIN_AGAIN_S:
+        elif not self.used_bps or queue_s < DRAIN_FROM_S or now - self._drained_at < DRAIN_AGAIN_S:
+            self._queued_since = None
+        elif self._queued_since is None:
+            self._queued_since = now
+        elif now - self._queued_since >= DRAIN_AFTER_S:
             self._drains = True
             self._drained_at = now
             for shown, claim in zip(self._shown, claims, strict=True):

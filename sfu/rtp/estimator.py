@@ -18,9 +18,9 @@ from sfu.rtp.twcc import TransportFeedback
 
 START_BPS = 300_000
 """Before anything is known (libwebrtc's default)."""
-SILENCE_S = 1.0
-"""Without feedback for so long, though packets leave, nobody knows what arrives: half of the estimate is left, each
-time. Feedback comes ten times a second."""
+SILENCE_S, FADE_S, FADE = 3.0, 1.0, 0.8
+"""Without feedback for 3 s, though packets leave, nobody knows what arrives: with each second more, four fifths of the
+estimate are left (libwebrtc's `RttBasedBackoff`)."""
 STANDING_S = 0.02
 """Where the quickest packet of a feedback took no longer than so much above the shortest way, nothing is queued: the
 others were late for another reason, as radio or a busy receiver makes them. The estimate then only waits."""
@@ -44,6 +44,7 @@ class Estimator:
         self._arrived = Acknowledged()
         self._probe: Probe | None = None
         self._heard_at: float | None = None
+        self._faded_at = float("-inf")
         self._left_before = 0
         self._remb_bps: int | None = None
         self._reported: dict[int, tuple[int, int]] = {}
@@ -138,12 +139,12 @@ class Estimator:
             self._loss.update(sending_bps, 0.0, self.rtt_s, now, alone=True)
 
     def tick(self, now: float) -> None:
-        """What time brings: silence."""
-        if self._heard_at is None or now - self._heard_at < SILENCE_S:
+        """What time brings: silence. Call it a few times a second."""
+        if self._heard_at is None or now < max(self._heard_at + SILENCE_S, self._faded_at + FADE_S):
             return
+        self._faded_at = now
         if self._departures.next > self._left_before:
-            self._rate.set(self._rate.bitrate_bps / 2)
-        self._heard_at = now
+            self._rate.set(FADE * self._rate.bitrate_bps)
         self._left_before = self._departures.next
 
     def _compare_beside(self, probe: Probe, passages: list[Passage]) -> None:

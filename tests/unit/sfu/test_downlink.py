@@ -116,11 +116,12 @@ def test_late_or_lost_feedback_is_only_slower(up: Link):
 
 
 def test_without_feedback_less_and_less_is_sent_until_it_is_back():
-    call: Call = Call(Link(lambda now: 3e6), mend=lambda feedback: None if 6 < call.now < 12 else feedback)
-    call.run(12)
+    call: Call = Call(Link(lambda now: 3e6), mend=lambda feedback: None if 4 < call.now < 16 else feedback)
+    call.run(16)
     assert call.when(0, HIGH, 0) < 3
+    assert call.target(at=6.9) == HIGH
     assert call.target() in (LOW, None)
-    call.run(22)
+    call.run(26)
     assert call.target() == HIGH
 
 

@@ -74,16 +74,18 @@ def test_one_lost_in_twenty_does_not():
     assert path.run(5, 1e6, 2e6, loss_every=20) >= 0.95 * before
 
 
-def test_silence_halves_it_every_second_while_packets_leave():
+def test_in_silence_it_fades_while_packets_leave():
     path = Path()
     before = path.run(3, 1e6, 2e6)
-    path.estimator.tick(path.now + SILENCE_S / 2)
+    path.estimator.tick(path.now + SILENCE_S - 0.1)
     assert path.estimator.bitrate_bps == before
-    path.departures.add(100, path.now)
-    path.estimator.tick(path.now + 2 * SILENCE_S)
-    assert path.estimator.bitrate_bps == pytest.approx(before / 2)
-    path.estimator.tick(path.now + 4 * SILENCE_S)  # nothing left since
-    assert path.estimator.bitrate_bps == pytest.approx(before / 2)
+    for n in range(3):
+        path.departures.add(100, path.now)
+        path.estimator.tick(path.now + SILENCE_S + 0.1 + n / 2)
+    assert path.estimator.bitrate_bps == pytest.approx(0.8**2 * before)
+    path.estimator.tick(path.now + SILENCE_S + 10)
+    path.estimator.tick(path.now + SILENCE_S + 20)  # nothing left since
+    assert path.estimator.bitrate_bps == pytest.approx(0.8**2 * before)
 
 
 def test_a_probe_raises_it_and_a_limited_one_sets_it():
