@@ -471,14 +471,13 @@ class Consumer:
     # --- what the subscriber is told
 
     def report(self, now: float, shift: int = 0) -> None:
-        """Send an SR, and take the sample that `stats` needs: call it about once a second.
+        """Send an SR: call it about once a second.
 
         `shift` is added to the wall clock, in 2**-32 s: a stream that shows one publisher after the other has one.
 
         The SR has the publisher's wall clock, so that audio and video of one publisher match as they did there. There
         is none before the publisher's own told that clock: a guess would pull the lips apart for a moment.
         """
-        self._octet_rate.sample(self.octets, now)
         stream = self._stream
         if stream is None or stream.sender_report is None:
             return
@@ -492,6 +491,10 @@ class Consumer:
         )
         self._reports_sent.append((report.ntp >> 16 & 0xFFFFFFFF, now))
         self._transport.send_rtcp(rtcp.sender_report(report) + rtcp.source_description(self.ssrc, self._cname))
+
+    def sample(self, now: float) -> None:
+        """Note the counter that `stats` makes a rate of: a few times a second."""
+        self._octet_rate.sample(self.octets, now)
 
     def stats(self, now: float) -> ConsumerStats:
         """The track as the subscriber gets it."""

@@ -27,6 +27,8 @@ from sfu.uplink import Uplink
 
 REMB_BPS = 5_000_000
 """What one publisher may send in all: 720p with two smaller encodings, a screen and audio, as Chromium would."""
+SAMPLE_INTERVAL_S = 0.25
+"""How often a consumer's counters are noted: a rate of the last two seconds is then of an eighth more at most."""
 REPORTER_SSRC = 1
 """Our reports to publishers come from a source that sends nothing; libwebrtc's receivers say 1 too."""
 
@@ -64,6 +66,7 @@ class Router:
         """Who waits for a place to begin on a track; by that track."""
         self._reports: list[tuple[float, int, Consumer]] = []  # a heap of who is due when
         self._order = count()
+        self._sample_at = float("-inf")
 
     @property
     def producers(self) -> Mapping[str, Producer]:
@@ -322,6 +325,11 @@ class Router:
                 peer.uplink.tick(now)
             if peer.downlink is not None:
                 peer.downlink.tick(now)
+        if now >= self._sample_at:
+            self._sample_at = now + SAMPLE_INTERVAL_S
+            for consumers in self._consumers.values():
+                for consumer in consumers:
+                    consumer.sample(now)
         reports = self._reports
         while reports and reports[0][0] <= now:
             consumer = heappop(reports)[2]
