@@ -215,8 +215,8 @@ class Consumer:
             if rewrapped is None:  # nothing that the subscriber agreed on, or padding
                 munger.skip(index)
                 return
-            marker_type, payload = rewrapped
-        if packet.layered or self._renumbers:
+            marker_type, payload = rewrapped  # sound: no frames with numbers of their own
+        elif packet.layered or self._renumbers:
             self._forward_rewritten(packet, marker_type)
             return
         out = munger.advance(index)
