@@ -19,8 +19,8 @@ from sfu.rtp.twcc import TransportFeedback
 START_BPS = 300_000
 """Before anything is known (libwebrtc's default)."""
 SILENCE_S, FADE_S, FADE = 3.0, 1.0, 0.8
-"""Without feedback for 3 s, though packets leave, nobody knows what arrives: with each second more, four fifths of the
-estimate are left (libwebrtc's `RttBasedBackoff`)."""
+"""Without feedback for 3 s, though packets leave, nobody knows what arrives: with each second more, a fifth of the
+estimate goes (libwebrtc's `RttBasedBackoff`)."""
 STANDING_S = 0.02
 """Where the quickest packet of a feedback took no longer than so much above the shortest way, nothing is queued: the
 others were late for another reason, as radio or a busy receiver makes them. The estimate then only waits."""
