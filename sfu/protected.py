@@ -42,6 +42,13 @@ class ProtectedProducer(Producer):
             while (made := repair.take(stream.highest - stream.cache.capacity + 1)) is not None:
                 self._receive_made(stream, made, now)
 
+    def tick(self, now: float) -> None:
+        """What time brings: of what parity does not suffice for, a key frame."""
+        for stream, repair in self._repairs.values():
+            if repair.gave_up(now):
+                stream.key_frames.want()
+        super().tick(now)
+
     def _receive_made(self, stream: RtpStream, packet: RtpPacket, now: float) -> None:
         """It does not count as received: the publisher's reports are to say what its way loses."""
         if not stream.accept(packet, now, recovered=True):
@@ -63,7 +70,7 @@ class ProtectedProducer(Producer):
                 codec = codecs[payload_type]
             if codec.name == "ulpfec":
                 payload, packet.payload = packet.payload, b""  # like padding, which is left out
-                self._repair(stream).add(payload, stream.highest)
+                self._repair(stream).add(payload, stream.highest, packet.arrival)
                 return
         except PacketError:
             packet.payload = b""

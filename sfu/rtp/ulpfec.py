@@ -16,6 +16,8 @@ from sfu.rtp.cache import PacketCache
 from sfu.rtp.packet import ONE_BYTE_PROFILE, TWO_BYTE_PROFILE, PacketError, RtpPacket, parse
 from sfu.rtp.seq import unwrap
 
+PATIENCE_S = 0.2
+"""Parity follows what it protects at once, so what is later than that by more than jitter will not come."""
 MAX_WAITING = 48
 """Parities kept for packets that may come: as many as libwebrtc keeps (`kUlpfecMaxMediaPackets`)."""
 
@@ -27,10 +29,11 @@ _BLOCK = Struct("!HH")
 class Parity:
     """One packet of ULPFEC: over which packets, and the exclusive or of them."""
 
-    __slots__ = ("indices", "last", "recovery")
+    __slots__ = ("arrival", "indices", "last", "recovery")
 
-    def __init__(self, payload: bytes, highest: int) -> None:
+    def __init__(self, payload: bytes, highest: int, now: float) -> None:
         """`highest` is the highest index of the stream so far. Raises `PacketError` where the payload is cut."""
+        self.arrival = now
         need(payload, 14)
         first, second, base, timestamp, length, size = _HEADER.unpack_from(payload)
         mask_bytes = 6 if first & 0x40 else 2
@@ -55,9 +58,9 @@ class Repair:
         self._zeroed = zeroed
         self._waiting: deque[Parity] = deque(maxlen=MAX_WAITING)
 
-    def add(self, payload: bytes, highest: int) -> None:
+    def add(self, payload: bytes, highest: int, now: float) -> None:
         """A parity came. Raises `PacketError` for one that makes no sense."""
-        parity = Parity(payload, highest)
+        parity = Parity(payload, highest, now)
         if parity.indices:
             self._waiting.append(parity)
 
@@ -80,6 +83,13 @@ class Repair:
             self.recovered += 1
             return packet
         return None
+
+    def gave_up(self, now: float) -> bool:
+        """Whether packets are lost for good, as two or more of a parity's still are after some time."""
+        waiting = len(self._waiting)
+        while self._waiting and now - self._waiting[0].arrival > PATIENCE_S:
+            self._waiting.popleft()
+        return len(self._waiting) < waiting
 
     def _made(self, parity: Parity, missing: int) -> RtpPacket:
         """RFC 5109 section 9: the exclusive or of the parity and of all that did come."""

@@ -35,6 +35,7 @@ class Wire:
     def __init__(self) -> None:
         self.packets: list[RtpPacket] = []
         self.reports: list[rtcp.ReportBlock] = []
+        self.asked_key_frames = 0
 
     def send_rtp(self, ssrc: int, index: int, header: bytes, payload: bytes) -> None:
         self.packets.append(parse(header + payload))
@@ -42,6 +43,7 @@ class Wire:
     def send_rtcp(self, packet: bytes) -> None:
         for found in rtcp.parse(packet):
             assert not isinstance(found, rtcp.Nack), "who brings parity is not asked again"
+            self.asked_key_frames += isinstance(found, rtcp.PictureLoss)
             if isinstance(found, rtcp.ReceiverReport):
                 self.reports += found.reports
 
@@ -106,6 +108,18 @@ def test_what_is_made_again_is_told_as_lost():
         call.router.tick(now)
     assert call.publisher.reports[-1].packets_lost == 2
     assert call.producer.stats(2.2).lost == 2
+
+
+def test_a_key_frame_is_asked_for_where_parity_does_not_suffice():
+    call = Call()
+    call.begin()
+    call.router.tick(1.1)
+    call.publisher.asked_key_frames = 0
+    call.send(0, 1, 2, 3, 4)
+    call.router.tick(1.1)
+    assert call.publisher.asked_key_frames == 0
+    call.router.tick(1.3)
+    assert call.publisher.asked_key_frames == 1
 
 
 def test_of_a_muted_track_nothing_is_made_again_for_anybody():

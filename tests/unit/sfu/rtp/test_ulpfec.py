@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sfu.rtp.cache import PacketCache
 from sfu.rtp.packet import TWO_BYTE_PROFILE, PacketError, RtpPacket, parse
 from sfu.rtp.red import red_primary
-from sfu.rtp.ulpfec import MAX_WAITING, Parity, Repair
+from sfu.rtp.ulpfec import MAX_WAITING, PATIENCE_S, Parity, Repair
 
 CAPTURED = Path(__file__).parents[3] / "data" / "rtp" / "chromium-ulpfec.hex"
 VP8, ULPFEC = 96, 120
@@ -39,7 +39,7 @@ def repaired(arrived: Iterable[RtpPacket]) -> list[RtpPacket]:
     made = []
     for packet in arrived:
         if packet.payload_type == ULPFEC:
-            repair.add(packet.payload, packet.index)
+            repair.add(packet.payload, packet.index, 0.0)
         else:
             cache.add(packet)
         while (found := repair.take(0)) is not None:
@@ -89,22 +89,22 @@ def parity(base: int, mask: int, rest: bytes, **fields: int) -> bytes:
 
 
 def test_which_packets_are_protected():
-    assert Parity(parity(65535, 0b1010 << 12, b""), 65536 * 3).indices == (65536 * 3 - 1, 65536 * 3 + 1)
+    assert Parity(parity(65535, 0b1010 << 12, b""), 65536 * 3, 0.0).indices == (65536 * 3 - 1, 65536 * 3 + 1)
     long = bytes((0x40,)) + bytes(11) + bytes(5) + b"\x01"
-    assert Parity(long, 10).indices == (47,)
+    assert Parity(long, 10, 0.0).indices == (47,)
 
 
 @pytest.mark.parametrize("payload", [b"", bytes(13), parity(1, 1, b"abc")[:-1], b"\x40" + bytes(15)])
 def test_a_cut_parity_is_refused(payload: bytes):
     with pytest.raises(PacketError):
-        Parity(payload, 1)
+        Parity(payload, 1, 0.0)
 
 
 def test_a_packet_that_cannot_be_is_not_made():
     cache = PacketCache(64)
     repair = Repair(cache, 1, frozenset())
-    repair.add(parity(5, 1 << 15, b"abc", length=4), 5)
-    repair.add(parity(6, 1 << 15, b"abc", first=0x10), 6)  # an extension that is not there
+    repair.add(parity(5, 1 << 15, b"abc", length=4), 5, 0.0)
+    repair.add(parity(6, 1 << 15, b"abc", first=0x10), 6, 0.0)  # an extension that is not there
     assert repair.take(0) is None
     assert repair.recovered == 0
 
@@ -112,15 +112,26 @@ def test_a_packet_that_cannot_be_is_not_made():
 def test_parity_over_what_is_too_old_is_given_up_and_the_rest_is_bounded():
     cache = PacketCache(64)
     repair = Repair(cache, 1, frozenset())
-    repair.add(parity(5, 3 << 14, b"abc"), 5)
+    repair.add(parity(5, 3 << 14, b"abc"), 5, 0.0)
     assert repair.take(22) is None
     cache.add(RtpPacket(96, 5, 0, 1, b"abc"))
     assert repair.take(0) is None
     for base in range(100, 100 + MAX_WAITING + 1):
-        repair.add(parity(base, 3 << 14, b"abc"), base)
+        repair.add(parity(base, 3 << 14, b"abc"), base, 0.0)
     cache.add(late := RtpPacket(96, 100, 0, 1, b"abc"))
     assert late.index == 100
     assert repair.take(0) is None, "the oldest made room"
+
+
+def test_what_parity_does_not_suffice_for_is_told_once():
+    cache = PacketCache(64)
+    repair = Repair(cache, 1, frozenset())
+    repair.add(parity(5, 3 << 14, b"abc"), 5, 1.0)
+    assert not repair.gave_up(1.0 + PATIENCE_S)
+    assert repair.gave_up(1.001 + PATIENCE_S)
+    assert not repair.gave_up(2.0)
+    cache.add(RtpPacket(96, 5, 0, 1, b"abc"))
+    assert repair.take(0) is None
 
 
 def test_extensions_that_are_written_after_the_parity_are_taken_for_zeros():
@@ -137,7 +148,7 @@ def test_extensions_that_are_written_after_the_parity_are_taken_for_zeros():
         rest = bytes(a ^ b for a, b in zip(extended, other, strict=True))
         cache = PacketCache(64)
         repair = Repair(cache, 1, frozenset((SEND_TIME, NUMBERS)))
-        repair.add(parity(7, 3 << 14, rest, first=0x10, length=len(extended) ^ 4), 8)
+        repair.add(parity(7, 3 << 14, rest, first=0x10, length=len(extended) ^ 4), 8, 0.0)
         cache.add(held)
         made = repair.take(0)
         assert made is not None
@@ -152,7 +163,7 @@ def test_whatever_comes_as_parity_makes_packets_or_errors_of_ours(payloads: list
         cache.add(RtpPacket(96, index, 0, 1, b"abc", 0xBEDE, b"\x22abc"))
     for payload in payloads:
         try:
-            repair.add(payload, 3)
+            repair.add(payload, 3, 0.0)
         except PacketError:
             continue
         made = repair.take(0)
