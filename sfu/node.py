@@ -315,6 +315,8 @@ class Node:
         if home != self.node_id or self.draining:
             raise Unavailable("The room is held by another media process. Please connect again.")
         meeting = await self._meeting(room_id)
+        if number in self._over:  # since we looked: there was no room that could be closed
+            raise Refused("INVALID_ROOM", "Meeting room does not exist")
         room = Room(
             meeting_id=meeting.meeting_id,
             number=meeting.number,
@@ -525,7 +527,9 @@ class Node:
     # Inside
 
     async def _forever(self, what: str, step: Callable[[], Awaitable[None]]) -> None:
-        while True:
+        """Until cancelled; also where Redis's client, while it tidies up, swallows the cancellation."""
+        task = asyncio.current_task()
+        while task is None or not task.cancelling():
             try:
                 await step()
             except RedisError as error:

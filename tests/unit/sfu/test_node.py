@@ -1,5 +1,6 @@
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -72,6 +73,23 @@ class TestPresence:
         assert not running.done()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+    async def test_it_ends_though_a_step_swallows_the_cancellation(
+        self, process: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begun = asyncio.Event()
+
+        async def stubborn() -> None:
+            begun.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+
+        monkeypatch.setattr(process.node, "_tick", stubborn)
+        running = asyncio.create_task(process.node.run())
+        async with asyncio.timeout(10):
+            await begun.wait()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
 
     async def test_it_goes_on_while_redis_is_away(self, process: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         warned = asyncio.Event()
