@@ -25,6 +25,7 @@ from sfu.ortc import (
     subscribe_offer,
 )
 from sfu.ortc.answer_size import AnswerSize
+from sfu.ortc.capabilities import sent_codecs
 from sfu.rtp.parameters import (
     Kind,
     RemoteTransport,
@@ -250,7 +251,7 @@ class PublishPeer(Peer):
         begun: list[TrackInfo] = []
         for mid, producer in list(self._published.items()):
             track, sent = producer.track, producer.codec
-            if sent == track.parameters.codecs[0]:
+            if sent in sent_codecs(track.parameters.codecs):
                 continue
             others = [codec for codec in track.parameters.codecs if codec != sent]
             ended.append(self._end(mid, now))

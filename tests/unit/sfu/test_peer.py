@@ -256,6 +256,19 @@ def test_a_stream_of_another_codec_is_offered_anew(publisher: PublishPeer, net: 
     assert publisher.follow_codecs(2.0).begun == ()
 
 
+def test_what_is_inside_red_is_no_other_codec(publisher: PublishPeer, net: Net) -> None:
+    text = chromium("publish").replace("SAVPF 111 63", "SAVPF 63 111")
+    _, changes = publisher.negotiate(read_publish_offer(text), SCREEN, 0.0)
+    audio = changes.begun[0]
+    assert [codec.name for codec in audio.parameters.codecs] == ["red", "opus"]
+    assert publisher.follow_codecs(0.0).begun == ()
+    ssrc = audio.parameters.encodings[0].ssrc
+    assert ssrc
+    header = bytes([0x80, 63]) + b"\0\1\0\0\0\1" + ssrc.to_bytes(4)
+    net.transports[0].on_rtp(header + b"\x6fopus", 0.1)
+    assert publisher.follow_codecs(1.0).begun == ()
+
+
 def test_another_format_of_the_same_codec_is_offered_anew(publisher: PublishPeer, net: Net) -> None:
     """A subscriber that was offered one packetization of H.264 takes no other."""
     _, _, (_, video) = negotiate(publisher, "publish")
