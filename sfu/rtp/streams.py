@@ -10,7 +10,8 @@ from sfu.rtp.stream import RtpStream
 MAX_SSRCS = 32
 """Of one track over its life: three simulcast encodings, RTX for each, and room for SSRCs that change."""
 MAX_RIDS = 4
-"""Simulcast encodings of one track at a time; more than are ever negotiated."""
+"""Simulcast encodings of one track at a time; more than are ever negotiated. And so many streams without a rid: each
+keeps its last packets, which of video take 1.5 MB."""
 
 
 class StreamTable:
@@ -79,10 +80,16 @@ class StreamTable:
             self._end(self._rids[rid])
         elif rid and len(self._rids) >= MAX_RIDS:
             return False
+        elif not rid and len(self._streams) >= MAX_RIDS and not self._end_quietest():
+            return False
         self._open(packet.ssrc, codec, rid)
         if rid:
             self._rids[rid] = packet.ssrc
         return True
+
+    def sends(self, packet: RtpPacket) -> bool:
+        """Whether the payload type is one that a stream of media may bring."""
+        return packet.payload_type in self._sent_types
 
     def accept(self, packet: RtpPacket, now: float) -> RtpStream | None:
         """The stream that takes the packet in, or None for what is a duplicate, too old or of no use."""
@@ -134,6 +141,13 @@ class StreamTable:
         for repair in repairs:
             del self._repairs[repair]
         self._ended_ssrcs += 1 + len(repairs)
+
+    def _end_quietest(self) -> bool:
+        """Of the streams without a rid, one goes on no more: that which said something longest ago."""
+        streams = [stream for stream in self._streams.values() if not stream.rid]
+        if streams:
+            self._end(min(streams, key=lambda stream: stream.last_arrival).ssrc)
+        return bool(streams)
 
     def _count(self, old: RtpStream) -> None:
         self.ended_packets += old.packets

@@ -29,6 +29,7 @@ KEY = bytes.fromhex("10 100200 9d012a 8002 6801") + bytes(50)
 
 class Transport:
     connected = True
+    arrived = None
 
     def __init__(self) -> None:
         self.packets: list[tuple[int, bytes]] = []
@@ -178,8 +179,9 @@ def test_a_flood_of_ssrcs_is_bounded(room):
     producer = room.publish("cam", "alice")
     for ssrc in range(100, 1100):
         room.send("alice", ssrc, mid="0")
-    assert len(producer.ssrcs) < 40
+    assert len(producer.ssrcs) <= 4  # each has a cache of packets
     assert room.router.unknown > 900
+    assert producer.stats(1.0).packets == 1000 - room.router.unknown  # what the others had is counted
 
 
 def test_peers_that_are_not_there_are_counted_and_ignored(room):
