@@ -56,7 +56,7 @@ class LayerMeter:
             if len(self._tallies) >= MAX_SHARES:
                 return
             tally = self._tallies[key] = _Tally(now)
-        tally.octets += 12 + len(packet.extension) + len(packet.payload)
+        tally.octets += 16 + len(packet.extension) + len(packet.payload)
         tally.frames += starts
 
     def sample(self, now: float) -> None:
