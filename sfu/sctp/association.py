@@ -32,6 +32,9 @@ MAX_STREAMS = 1024
 COOKIE_PARAMETER = 0x0007
 SUPPORTED_EXTENSIONS = 0x8008
 FORWARD_TSN_SUPPORTED = 0xC000
+ONCE = frozenset({wire.SACK, wire.FORWARD_TSN})
+"""Chunks of which one packet has one: each says all that the one before it did, and looks at all that is on its way,
+so that a packet full of them would keep us for tens of milliseconds."""
 UNKNOWN_STOPS = 0x80
 """Section 3.2: an unknown chunk without this bit ends the reading of its packet."""
 
@@ -154,7 +157,11 @@ class Association:
         if packet.tag != self._tag:
             return
         has_data = False
+        seen: set[int] = set()
         for chunk in packet.chunks:
+            if chunk.type in ONCE and chunk.type in seen:
+                continue
+            seen.add(chunk.type)
             has_data |= chunk.type == wire.DATA
             if not self._take(chunk, now):
                 break

@@ -1,6 +1,6 @@
 """The messages that wait to be sent on one association: bounded, and in order."""
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 
 MAX_BUFFERED = 2 << 20
@@ -50,6 +50,8 @@ class Queue:
         self.buffered = 0
         """Bytes that wait and are not on their way."""
         self._messages: deque[Outgoing] = deque()
+        self._of: Counter[int] = Counter()
+        """How many messages of a stream wait: a peer can have it asked often while thousands do."""
 
     @property
     def first(self) -> Outgoing | None:
@@ -63,6 +65,7 @@ class Queue:
         if self.buffered + message.cost > MAX_BUFFERED:
             return False
         self._messages.append(message)
+        self._of[stream] += 1
         self.buffered += message.cost
         return True
 
@@ -78,14 +81,23 @@ class Queue:
 
     def drop(self) -> None:
         """Forget the first message, or the rest of it."""
-        self.buffered -= self._messages.popleft().cost
+        message = self._messages.popleft()
+        self.buffered -= message.cost
+        self._of[message.stream] -= 1
+        if not self._of[message.stream]:
+            del self._of[message.stream]
 
     def clear(self, stream: int) -> None:
         """Forget what waits of a stream, except for a message that has begun to leave."""
+        first = self.first
+        begun = int(first is not None and first.stream == stream and first.position > 0)
+        if self._of[stream] == begun:
+            return
         kept = deque(message for message in self._messages if message.stream != stream or message.position)
         self._messages = kept
+        self._of = Counter(message.stream for message in kept)
         self.buffered = sum(message.cost for message in kept)
 
     def has(self, stream: int) -> bool:
         """Whether something of a stream waits."""
-        return any(message.stream == stream for message in self._messages)
+        return stream in self._of

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 
 from sfu.sctp.congestion import RTO_MAX_S
 from sfu.sctp.inbound import Inbound, after
@@ -48,7 +49,8 @@ class Resets:
     def chunks(self, outbound: Outbound, now: float) -> Iterator[Chunk]:
         """The request to send now, if any."""
         if self._chunk is None:
-            streams = [stream for stream in self._wanted if not outbound.queue.has(stream)][:MAX_STREAMS_OF_ONE]
+            ready = (stream for stream in self._wanted if not outbound.queue.has(stream))
+            streams = list(islice(ready, MAX_STREAMS_OF_ONE))
             if not streams:
                 return
             for stream in streams:

@@ -321,3 +321,18 @@ def test_mutations_of_what_a_browser_sends_raise_nothing_and_keep_within_bounds(
             pair.now += 0.01
             if far.state == "closed":
                 break
+
+
+def test_one_packet_has_one_sack_and_one_forward_tsn(connected: Wire, far: Association) -> None:
+    assert far._inbound is not None
+    assert far._outbound is not None
+    sack = wire.Sack(far._outbound._acknowledged, 1 << 20, ())
+    wrong = wire.Sack((far._outbound.last_tsn + 1) & 0xFFFFFFFF, 0, ())  # alone it ends the association
+    far.receive(
+        wire.write(5000, 5000, far._tag, [wire.sack_chunk(sack, []), wire.sack_chunk(wrong, [])]), connected.now
+    )
+    assert far.state == "established"
+    first = far._inbound.cumulative
+    skips = [Chunk(wire.FORWARD_TSN, 0, ((first + n) & 0xFFFFFFFF).to_bytes(4)) for n in (1, 2, 3)]
+    far.receive(wire.write(5000, 5000, far._tag, skips), connected.now)
+    assert far._inbound.cumulative == (first + 1) & 0xFFFFFFFF
