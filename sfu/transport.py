@@ -62,6 +62,10 @@ class Host(Protocol):
     def candidates(self) -> tuple[str, ...]:
         """Our candidate lines."""
 
+    @property
+    def arrived(self) -> float | None:
+        """When the kernel had the datagram that is being handled, on the same clock; None where nobody knows."""
+
     def now(self) -> float:
         """Seconds of the endpoint's clock."""
 
@@ -123,6 +127,11 @@ class WebRtcTransport:
     def connected(self) -> bool:
         """Whether packets are sent; what is sent before, or while consent has lapsed, is dropped."""
         return self._sending is not None
+
+    @property
+    def arrived(self) -> float | None:
+        """See `RtpTransport.arrived`."""
+        return self._host.arrived
 
     @property
     def address(self) -> Address | None:
@@ -318,7 +327,8 @@ class WebRtcTransport:
         if self._dtls is None or not self._dtls.received:
             return
         received, self._dtls.received = self._dtls.received, []
-        if self._data is not None:
+        # Without consent nothing is sent, so nothing is heard either: its answers would gather. SCTP repeats it.
+        if self._data is not None and self._sending is not None:
             for datagram in received:
                 self._data.receive(datagram, now)
             self.flush_data()

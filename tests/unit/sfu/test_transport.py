@@ -449,3 +449,19 @@ def test_who_speaks_inside_of_dtls_is_carried(call: Call) -> None:
     echo.says.append(b"to nobody")
     call.transport.flush_data()
     assert call.host.wire.take() == []
+
+
+def test_without_consent_nobody_inside_of_dtls_is_heard(call: Call) -> None:
+    call.connect()
+    assert call.dtls is not None
+    echo = Echo()
+    call.transport.carry(echo)
+    call.later(CONSENT_S)
+    assert call.states[-1] == "disconnected"
+    call.dtls.send(b"to be answered")
+    call.shake()
+    assert (echo.heard, echo.says) == ([], [])  # its answers would gather for as long as it says more
+    call.check()
+    call.dtls.send(b"again")
+    call.shake()
+    assert echo.heard == [b"again"]
