@@ -38,6 +38,8 @@ class ViewerPeer(Peer):
         """By mid, from the first track that a section showed."""
         self._showing: dict[str, str] = {}
         """The track id by mid; of what is waited for already where it changes."""
+        self._fitting: dict[tuple[str, str], RtpParameters | None] = {}
+        """What a section would show a track with, by mid and track id: it stays so, and is asked for every second."""
 
     @property
     def consumers(self) -> tuple[Consumer, ...]:
@@ -61,6 +63,8 @@ class ViewerPeer(Peer):
         """Show what is on stage now; the same again changes nothing."""
         present = {performer.track.track_id for performer in performers}
         self._showing = {mid: track_id for mid, track_id in self._showing.items() if track_id in present}
+        for mid, track_id in [key for key in self._fitting if key[1] not in present]:
+            del self._fitting[mid, track_id]
         seen = pictures(performers, speaker)
         chosen = cast(self._mids("video"), seen, self._showing, self._fits)
         main = next(iter(chosen.values()), seen[0] if seen else None)
@@ -86,10 +90,16 @@ class ViewerPeer(Peer):
         return [mid for mid, parameters in self._sections.items() if parameters.kind == kind]
 
     def _fits(self, mid: str, track: TrackInfo) -> bool:
-        return viewer_parameters(self._sections[mid], track.parameters) is not None
+        return self._parameters(mid, track) is not None
+
+    def _parameters(self, mid: str, track: TrackInfo) -> RtpParameters | None:
+        key = mid, track.track_id
+        if key not in self._fitting:
+            self._fitting[key] = viewer_parameters(self._sections[mid], track.parameters)
+        return self._fitting[key]
 
     def _change(self, mid: str, track: TrackInfo, now: float) -> None:
-        parameters = viewer_parameters(self._sections[mid], track.parameters)
+        parameters = self._parameters(mid, track)
         if parameters is None:
             return
         consumer = self._consumers.get(mid)

@@ -274,3 +274,20 @@ def test_its_ice_may_begin_anew(stage: Stage) -> None:
     assert peer.restart_ice("new", "n" * 24) != before
     assert peer.remote_ice == ("new", "n" * 24)
     assert stage.transports["eve"].restarts == 1
+
+
+def test_whether_a_section_can_show_a_track_is_found_out_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("sfu.viewer.viewer_parameters", lambda section, track: asked.append(track))
+    stage.publish("ann")
+    stage.publish("bob")
+    stage.watch("eve")  # a wall of sections that fit nothing would else look at all tracks, every second
+    once = len(asked)
+    assert once == 4
+    stage.tick(1.0)
+    stage.tick(1.0)
+    assert len(asked) == once
+    stage.media.end("bob", "bob-whip", stage.now)
+    stage.tick(1.0)
+    [viewer] = stage.media._users["eve"].viewers.values()
+    assert len(viewer._fitting) == 2
