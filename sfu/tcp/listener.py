@@ -97,6 +97,8 @@ class TcpListener:
         self._untrusted: dict[TcpConnection, None] = {}
         """The oldest first."""
         self._untrusted_of: Counter[str] = Counter()
+        self._source_of: dict[TcpConnection, str] = {}
+        """Of the untrusted: reading 512 addresses anew for each that comes would cost more than the connection."""
         self._dirty: dict[TcpConnection, None] = {}
         """To be flushed at the end of this turn."""
         self._blocked: dict[TcpConnection, float] = {}
@@ -212,11 +214,12 @@ class TcpListener:
         connection = TcpConnection(sock, TcpAddress(address[0], address[1], self._number), self._clock())
         source = _source(connection.address)
         if self._untrusted_of[source] >= MAX_UNTRUSTED_OF_ONE:
-            self._close(next(one for one in self._untrusted if _source(one.address) == source))
+            self._close(next(one for one in self._untrusted if self._source_of[one] == source))
         elif len(self._untrusted) >= MAX_UNTRUSTED:
             self._close(next(iter(self._untrusted)))
         self._open[connection.address] = connection
         self._untrusted[connection] = None
+        self._source_of[connection] = source
         self._untrusted_of[source] += 1
         self._loop.add_reader(connection, self._readable, connection)
 
@@ -271,7 +274,7 @@ class TcpListener:
 
     def _forget_untrusted(self, connection: TcpConnection) -> None:
         del self._untrusted[connection]
-        source = _source(connection.address)
+        source = self._source_of.pop(connection)
         self._untrusted_of[source] -= 1
         if not self._untrusted_of[source]:
             del self._untrusted_of[source]

@@ -207,6 +207,7 @@ async def test_one_address_gets_so_many_strangers_and_its_oldest_gives_way(guard
     assert len(guard.listener.addresses) == MAX_UNTRUSTED_OF_ONE + 1
     for sock in (*others, elsewhere):
         await trusted(guard, sock)
+    assert not guard.listener._source_of
     connect()
     await until(lambda: guard.listener.counters.accepted == MAX_UNTRUSTED_OF_ONE + 3)
     assert guard.listener.counters.turned_away == 1
