@@ -171,7 +171,7 @@ class LiveRoom:
             if guest.protocol == "whip":
                 return self.media.publish(guest.user_id, sdp, {}, now, connection=guest.session_id)
             return self.media.view(guest.user_id, sdp, now, connection=guest.session_id)
-        except SdpError:
+        except Exception:  # a bug, too: nobody else would end a session that has no connection
             self.detach(guest.session_id)
             raise
 

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from meet import tokens
 from meet.clock import utcnow
 from meet.config import Settings
+from meet.control import Command
 from meet.presence import AsyncPresence
 from meet.ratelimit import Limit, LimitClass
 from meet.tokens import revocation_key
@@ -143,6 +144,36 @@ class TestBeginning:
             assert answer.headers["accept-post"] == "application/sdp"
         assert list(web.process.node.rooms) == []
         assert web.process.meetings.seats == {}
+
+    @pytest.mark.parametrize("protocol", ["whip", "whep"])
+    async def test_an_error_of_ours_leaves_neither_session_nor_seat(
+        self, web: Web, protocol: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bob = await web.process.join("bob")
+
+        def breaks(*_: Any, **__: Any) -> str:
+            raise KeyError("a bug")
+
+        monkeypatch.setattr(web.process.media[0], "publish", breaks)
+        assert (await web.begin("alice", protocol)).status_code == 500
+        assert (await bob.hear("user-left"))["user_id"] == "alice"
+        await web.process.settle()
+        assert web.here == [("bob", "active")]
+        assert web.process.meetings.seats.keys() == {"bob"}
+
+    async def test_a_meeting_that_ends_while_its_room_begins_has_none(
+        self, web: Web, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        node = web.process.node
+        place = AsyncPresence.place
+
+        async def slow(presence: AsyncPresence, number: int, nodes: list[str]) -> str | None:
+            node.obey(Command("close-room", {"meeting_number": number, "reason": "meeting-ended"}))
+            return await place(presence, number, nodes)
+
+        monkeypatch.setattr(AsyncPresence, "place", slow)
+        assert (await web.begin("alice")).status_code == 404
+        assert list(node.rooms) == []
 
     async def test_an_error_may_be_a_problem(self, web: Web) -> None:
         answer = await web.begin(
