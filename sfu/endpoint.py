@@ -86,6 +86,8 @@ class Endpoint:
         self._by_ufrag: dict[str, WebRtcTransport] = {}
         self._by_address: dict[Address, WebRtcTransport] = {}
         self.counters = EndpointCounters()
+        self.arrived: float | None = None
+        """When the kernel had the datagram that is being handled, on our clock; None where nobody knows."""
         self._in_burst = False
         self._flush_handle: asyncio.Handle | None = None
         self._read_handle: asyncio.TimerHandle | None = None
@@ -290,11 +292,12 @@ class Endpoint:
         self._read_burst()
 
     def _read_burst(self) -> None:
-        recvfrom, receive, now = self._socket.recvfrom, self.receive, self._clock()
+        recvmsg, receive, now, wall = self._socket.recvmsg, self.receive, self._clock(), time.time()
         self._in_burst = True
         try:
             for _ in range(BURST):
-                datagram, address = recvfrom(MAX_DATAGRAM)
+                datagram, ancillary, _, address = recvmsg(MAX_DATAGRAM, udp.STAMP_BYTES)
+                self.arrived = now - udp.age(ancillary, wall)
                 try:
                     receive(datagram, address, now)
                 except Exception:
@@ -306,6 +309,7 @@ class Endpoint:
         except OSError:
             logger.exception("the UDP socket cannot be read")
         finally:
+            self.arrived = None
             self._in_burst = False
             if not self._closed:
                 self._flush()

@@ -37,8 +37,9 @@ class Uplink:
         if number is None or len(number) != 2:
             return
         self.media_ssrc = packet.ssrc
-        arrivals = self._arrivals
-        arrivals.add(number[0] << 8 | number[1], now)
+        arrivals, at = self._arrivals, self._transport.arrived
+        # what we were late to read must not look like a queue on the path
+        arrivals.add(number[0] << 8 | number[1], now if at is None else at)
         if arrivals.waiting >= FEEDBACK_PACKETS:
             self._tell(now)
 

@@ -59,6 +59,7 @@ class Connected:
     """A transport that has nothing to send: the consumers here put their packets on the link themselves."""
 
     connected = True
+    arrived = None
 
     def send_rtp(self, ssrc: int, index: int, header: bytes, payload: bytes) -> None:
         raise AssertionError("nobody sends through this")

@@ -116,6 +116,13 @@ class RtpTransport(Protocol):
     def connected(self) -> bool:
         """Whether SRTP keys are there; what is sent before is dropped."""
 
+    @property
+    def arrived(self) -> float | None:
+        """When the packet that is being handled reached this machine, though it was read later; None: nobody knows.
+
+        In seconds of the clock of every `now`, so that the two may be compared.
+        """
+
     def send_rtp(self, ssrc: int, index: int, header: bytes, payload: bytes) -> None:
         """Encrypt and send one packet; leaves with the endpoint's next flush.
 

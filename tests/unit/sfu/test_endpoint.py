@@ -3,6 +3,7 @@ import gc
 import logging
 import socket
 import struct
+import time
 import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
@@ -347,7 +348,7 @@ async def test_a_socket_that_breaks_is_logged_and_not_raised(
     endpoint: Endpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken:
-        def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int]]:
+        def recvmsg(self, size: int, ancillary: int) -> tuple[bytes, list[object], int, tuple[str, int]]:
             raise OSError("gone")
 
     real, endpoint._socket = endpoint._socket, Broken()  # type: ignore[assignment]
@@ -388,3 +389,22 @@ async def test_a_transport_whose_timer_raises_takes_no_other_with_it(
     await until(lambda: endpoint.counters.bugs >= 2)
     clock.time += CONSENT_S
     await until(lambda: seen.states[-1] == "disconnected")
+
+
+async def test_a_datagram_is_known_to_have_arrived_before_it_was_read(
+    endpoint: Endpoint, make_peer: MakePeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the process does something else, the kernel notes when packets come."""
+    seen: list[tuple[float, float | None]] = []
+    monkeypatch.setattr(endpoint, "receive", lambda datagram, address, now: seen.append((now, endpoint.arrived)))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for _ in range(2):
+            sender.sendto(b"x", ("127.0.0.1", endpoint.port))
+            time.sleep(0.05)
+    await until(lambda: len(seen) == 2)
+    (read, first), (_, second) = seen
+    assert first is not None
+    assert second is not None
+    assert second - first >= 0.045
+    assert read - first >= 0.09
+    assert endpoint.arrived is None

@@ -10,6 +10,7 @@ NUMBER_ID = 3
 
 class Transport:
     connected = True
+    arrived: float | None = None
 
     def __init__(self) -> None:
         self.compounds: list[list[rtcp.RtcpPacket]] = []
@@ -60,6 +61,13 @@ def test_it_is_a_compound_that_names_a_stream_of_the_publisher(uplink, transport
     assert description == rtcp.SourceDescription(((1, "meet"),))
     assert isinstance(feedback, TransportFeedback)
     assert (feedback.sender_ssrc, feedback.media_ssrc, feedback.base, feedback.received) == (1, 77, 7, ((0, 4000),))
+
+
+def test_what_was_read_late_is_told_as_it_arrived(uplink, transport):
+    transport.arrived = 0.75
+    uplink.receive(packet(b"\0\7"), 1.0)
+    uplink.tick(1.0)
+    assert transport.feedback[0].received == ((0, 3000),)
 
 
 def test_a_burst_is_told_while_it_lasts(uplink, transport):
