@@ -3,7 +3,7 @@ import random
 import pytest
 
 from sfu.sctp import packet as wire
-from sfu.sctp.inbound import MAX_AHEAD, WINDOW, Inbound, after
+from sfu.sctp.inbound import AHEAD_PER_PACKET, MAX_AHEAD, WINDOW, Inbound, after
 from sfu.sctp.packet import BEGIN, END, UNORDERED, Data, Sack, SctpError
 
 FIRST = 2**32 - 3
@@ -116,7 +116,7 @@ def test_what_is_far_ahead_is_not_kept_and_the_rest_within_the_window(inbound: I
 
 def test_so_many_gaps_are_told_as_fit(inbound: Inbound) -> None:
     heard(inbound, *(piece(n) for n in range(1, MAX_AHEAD - 1, 2)))
-    chunk = inbound.sack()
+    chunk = inbound.sack(late=True)
     assert chunk is not None
     assert len(wire.write(1, 2, 3, [chunk])) <= wire.MAX_PACKET
 
@@ -130,3 +130,23 @@ def test_who_is_throttled_is_told_so_and_not_heard(inbound: Inbound) -> None:
     inbound.throttled = False
     assert sack(inbound).window == WINDOW
     assert heard(inbound, piece(0)) == [b"x"]
+
+
+def test_who_leaves_a_thousand_holes_is_not_told_of_all_of_them_for_each_packet(inbound: Inbound) -> None:
+    told = [0]
+    for number in range(1, MAX_AHEAD - 1, 2):
+        heard(inbound, piece(number))
+        inbound.packet_received()
+        told.append(told[-1] + (inbound.sack() is not None))
+    assert told[:9] == list(range(9))  # a hole is reported at once
+    packets = len(told) - 1
+    assert packets // AHEAD_PER_PACKET > told[-1] - told[packets // 2]
+    assert inbound.sack(late=True) is not None  # and at the next tick, all of them
+
+
+def test_what_is_given_up_far_ahead_takes_along_all_that_came(inbound: Inbound) -> None:
+    heard(inbound, *(piece(n, bytes([n % 251])) for n in range(1, MAX_AHEAD, 2)))
+    assert len(list(inbound.skip_to(piece(2**30).tsn))) == MAX_AHEAD // 2
+    assert inbound.cumulative == piece(2**30).tsn
+    assert inbound.window == WINDOW
+    assert heard(inbound, piece(2**30 + 1, b"on")) == [b"on"]
