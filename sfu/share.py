@@ -226,11 +226,14 @@ class Share:
             self._change(claims, wanted, now)
 
     def _try(self, claims: list[Claim], now: float) -> None:
-        """Raise the most important that may rise by one layer, and see."""
+        """Raise the most important that may rise by one layer, and see.
+
+        Where no video is sent, the loss may be of a time when one was: nothing else would ever show that it ended.
+        """
         self.goal_bps = None
         if self._raised_at == float("-inf"):
             self._raised_at = now
-        if now - self._raised_at < TRIAL_S or self._estimator.loss > TRIAL_LOSS:
+        if now - self._raised_at < TRIAL_S or (self.used_bps and self._estimator.loss > TRIAL_LOSS):
             return
         for claim in sorted(self._rising(claims, now), key=lambda claim: claim.rank):
             better = next((layer.id for layer in claim.layers if _above(layer.id, claim.held)), None)

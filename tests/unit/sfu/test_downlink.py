@@ -217,6 +217,19 @@ def test_with_reports_alone_much_loss_lowers_and_a_little_raises_nothing():
     assert told.target == LOW
 
 
+def test_a_loss_of_the_past_does_not_keep_all_video_away():
+    told = Told()
+    told.camera.offered = SIMULCAST[-1:]
+    told.camera.target = HIGH
+    told.run(6, loss=0.3)
+    assert told.target is None
+    for _ in range(90):  # nobody reports on what is not sent
+        told.run(1)
+        if told.target is not None:
+            break
+    assert told.target == HIGH
+
+
 def test_what_nobody_looks_at_costs_nothing_and_begins_low_again():
     call = Call(Link(lambda now: 3e6), cameras=2)
     call.run(4)
