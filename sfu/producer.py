@@ -18,7 +18,7 @@ from sfu.rtp.streams import StreamTable
 
 REPORT_INTERVAL_S = 1.0
 SAMPLE_INTERVAL_S = 0.1
-_BESIDE = frozenset(("telephone-event", "cn", "red"))
+_BESIDE = frozenset(("telephone-event", "cn", "red", "rtx", "ulpfec"))
 """What comes between the packets of a codec, or around them, does not change it."""
 
 Forward = Callable[[RtpStream, RtpPacket], None]

@@ -50,7 +50,13 @@ class ProtectedProducer(Producer):
         super().tick(now)
 
     def _receive_made(self, stream: RtpStream, packet: RtpPacket, now: float) -> None:
-        """It does not count as received: the publisher's reports are to say what its way loses."""
+        """It does not count as received: the publisher's reports are to say what its way loses.
+
+        What the parity makes is the publisher's word, the payload type too.
+        """
+        if not self._streams.sends(packet):
+            self.malformed += 1
+            return
         if not stream.accept(packet, now, recovered=True):
             return
         self._inspect(stream, packet)

@@ -133,6 +133,13 @@ def test_payload_types_that_were_not_agreed_on_are_dropped(transport):
     assert p.stats(1.0).codec == "vp8"
 
 
+def test_what_is_inside_red_does_not_make_rtx_the_codec_of_a_track(transport):
+    p = producer(transport, VP8, RtpCodec("video/red", 100, 90000), RTX)
+    p.receive_rtp(RtpPacket(100, 1, 0, SSRC, b"\x60" + KEY), 1.0)
+    p.receive_rtp(RtpPacket(100, 2, 0, SSRC, b"\x61" + DELTA), 1.0)
+    assert p.codec == VP8
+
+
 def test_key_frames_are_seen_with_their_size(transport):
     p = producer(transport)
     got = watch(p)

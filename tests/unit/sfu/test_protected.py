@@ -22,6 +22,7 @@ from sfu.rtp.parameters import (
 
 CAPTURED = Path(__file__).parents[2] / "data" / "rtp" / "chromium-ulpfec.hex"
 VP8 = RtpCodec("video/VP8", 96, 90000, feedback=("nack pli",))
+VP8_RTX = RtpCodec("video/rtx", 98, 90000, parameters=(("apt", "96"),))
 RED = RtpCodec("video/red", 118, 90000)
 ULPFEC = RtpCodec("video/ulpfec", 120, 90000)
 EXTENSIONS = (HeaderExtension(2, ABS_SEND_TIME_URI), HeaderExtension(3, TRANSPORT_CC_URI))
@@ -31,6 +32,7 @@ MEDIA = 5
 
 class Wire:
     connected = True
+    arrived = None
 
     def __init__(self) -> None:
         self.packets: list[RtpPacket] = []
@@ -51,13 +53,13 @@ class Wire:
 class Call:
     """The publisher of the captured packets, and somebody who watches."""
 
-    def __init__(self) -> None:
+    def __init__(self, *further: RtpCodec) -> None:
         self.raw = [bytes.fromhex(line) for line in CAPTURED.read_text().split()]
         first = parse(self.raw[0])
         self.ssrc, self.number, self.timestamp = first.ssrc, first.sequence_number, first.timestamp
         self.router = Router(rng=Random(5))
         self.publisher, self.subscriber = Wire(), Wire()
-        source = RtpParameters("0", "video", (VP8, RED, ULPFEC), EXTENSIONS, (Encoding(self.ssrc),))
+        source = RtpParameters("0", "video", (VP8, RED, ULPFEC, *further), EXTENSIONS, (Encoding(self.ssrc),))
         track = TrackInfo("t", "alice", "a", "video", "camera", source)
         self.producer = self.router.produce(track, self.publisher, 0.0)
         target = RtpParameters("3", "video", (VP8,), encodings=(Encoding(7000),))
@@ -155,6 +157,27 @@ def test_what_makes_no_sense_is_left_out_and_counted():
     call.router.receive_rtp("a", header(118, number, call.timestamp, call.ssrc) + b"\x60" + KEY, 1.0)
     first, second = call.subscriber.packets
     assert second.sequence_number == first.sequence_number + 1
+
+
+@pytest.mark.parametrize("payload_type", [97, 98])
+def test_parity_that_makes_what_was_not_agreed_on_is_left_out_and_counted(payload_type: int):
+    """98 is RTX, which is no payload type of the stream's own."""
+    call = Call(VP8_RTX)
+    call.begin()
+    call.send(2, *range(MEDIA, len(call.raw)))
+    before = len(call.subscriber.packets)
+    parities = [parse(data) for data in call.raw[MEDIA:]]
+    for parity in parities:
+        changed = bytearray(parity.payload)
+        changed[2] ^= 96 ^ payload_type
+        call.router.receive_rtp(
+            "a", header(118, parity.sequence_number, parity.timestamp, call.ssrc) + bytes(changed), 1.0
+        )
+    assert isinstance(call.producer, ProtectedProducer)
+    assert call.producer.recovered >= 1
+    assert call.producer.malformed == call.producer.recovered
+    assert len(call.subscriber.packets) == before
+    assert call.producer.codec == VP8
 
 
 def test_a_track_without_parity_is_not_made_for_it():
