@@ -6,6 +6,8 @@ WINDOW_S = 0.5
 """Long enough for a dozen frames, so that a large one does not count for a change; libwebrtc's first window."""
 BURST_S = 0.15
 """The newest packets: those of the last feedback or two."""
+MOST_TOLD = 256
+"""Feedbacks within that time; more come of a receiver whose clock stands still."""
 
 
 class Acknowledged:
@@ -26,7 +28,7 @@ class Acknowledged:
         if told:
             self._octets += octets
         told.append((max(came, told[-1][0]) if told else came, octets))
-        while len(told) > 2 and told[1][0] <= came - WINDOW_S:
+        while len(told) > 2 and (told[1][0] <= came - WINDOW_S or len(told) > MOST_TOLD):
             told.popleft()
             self._octets -= told[0][1]
 

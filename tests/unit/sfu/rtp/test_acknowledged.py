@@ -1,6 +1,6 @@
 import pytest
 
-from sfu.rtp.acknowledged import Acknowledged
+from sfu.rtp.acknowledged import MOST_TOLD, Acknowledged
 
 
 def run(arrived: Acknowledged, seconds: float, bps: float, *, start: float = 0.0, pace_s: float = 0.1) -> None:
@@ -53,4 +53,14 @@ def test_a_clock_that_goes_back_a_little_is_not_followed():
     run(arrived, 1, 1e6)
     arrived.add(0.9, 12_500)
     arrived.add(1.1, 0)
+    assert arrived.bitrate_bps == pytest.approx(1e6)
+
+
+def test_of_a_receiver_whose_clock_stands_still_little_is_kept():
+    arrived = Acknowledged()
+    run(arrived, 1, 1e6)
+    for _ in range(MOST_TOLD):
+        arrived.add(1.0, 1200)
+    assert arrived.bitrate_bps is None
+    run(arrived, 1, 1e6, start=1)
     assert arrived.bitrate_bps == pytest.approx(1e6)
