@@ -12,7 +12,7 @@ from sfu.rtp.departures import Departures
 from sfu.rtp.extensions import HeaderWriter
 from sfu.rtp.layers import Layer, LayerId, View
 from sfu.rtp.matching import payload_types, rtx_types
-from sfu.rtp.measured import spatial_sizes, stream_layers
+from sfu.rtp.measured import layers_inside, spatial_sizes
 from sfu.rtp.munger import Munger
 from sfu.rtp.packet import PacketLayer, RtpPacket
 from sfu.rtp.parameters import RtpParameters, RtpTransport
@@ -145,8 +145,11 @@ class Consumer:
 
     def _named(self, stream: RtpStream, limit: LayerId, rung: int) -> LayerId:
         """The layer of the track that a limit inside a stream lets through, of those that are there."""
-        inside = stream_layers(stream, stream.last_arrival)
-        within = [layer for layer in inside if layer.spatial <= limit.spatial and layer.temporal <= limit.temporal]
+        within = [
+            layer
+            for layer in layers_inside(stream)
+            if layer.spatial <= limit.spatial and layer.temporal <= limit.temporal
+        ]
         best = max(within, default=LayerId(0, 0))
         return LayerId(rung, best.temporal) if self.producer.simulcast else best
 
@@ -235,7 +238,8 @@ class Consumer:
                 rewrite = self._move_limit(packet, layer)
             if layer.above(rewrite.limit):
                 munger.skip(packet.index)
-                munger.rewrite = self._numbering.left_out(packet, self._last, rewrite)
+                rewrite = munger.rewrite = self._numbering.left_out(packet, self._last, rewrite)
+                self._renumbers = self._renumbers or bool(rewrite.pictures)  # packets that name no layer may follow
                 return
             marker_type = rewrite.marker_type(packet, marker_type)
         payload, out = rewrite.payload(packet), munger.advance(packet.index)

@@ -41,6 +41,15 @@ def stream_layers(stream: RtpStream, now: float) -> dict[LayerId, Callable[[Shar
     return {layer: _up_to(layer) for layer in stream.meter.layers(now)}
 
 
+def layers_inside(stream: RtpStream) -> frozenset[LayerId]:
+    """The layers inside a stream when its last packet came: found out once, whatever number of subscribers asks."""
+    packets, inside = stream.inside
+    if packets != stream.packets:
+        inside = frozenset(stream_layers(stream, stream.last_arrival))
+        stream.inside = stream.packets, inside
+    return inside
+
+
 def spatial_sizes(ladder: Ladder, *, simulcast: bool) -> tuple[KeyFrame, ...]:
     """The size of each spatial layer; 0 x 0 where it is not known."""
     if simulcast:

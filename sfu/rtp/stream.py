@@ -3,6 +3,7 @@
 from sfu.rtp.bits import KeyFrame
 from sfu.rtp.cache import PacketCache
 from sfu.rtp.keyframes import KeyFrameRequests
+from sfu.rtp.layers import LayerId
 from sfu.rtp.meter import LayerMeter
 from sfu.rtp.nack import NackGenerator
 from sfu.rtp.packet import RtpPacket
@@ -48,6 +49,8 @@ class RtpStream:
         self.reader: PayloadReader | None = None
         """What reads its payloads; None for audio, and before the first packet."""
         self.meter = LayerMeter()
+        self.inside: tuple[int, frozenset[LayerId]] = (-1, frozenset())
+        """The layers inside, and `packets` at that time; kept by `sfu.rtp.measured`."""
         self.started_anew = False
         """The sender went on with other numbers: this stream is over, and the packet just refused opens a new one."""
         self.sender_report: SenderReport | None = None

@@ -1,16 +1,21 @@
 """A subscriber of simulcast: which encoding it is sent, and that it sees one stream."""
 
+from collections.abc import Callable
 from itertools import cycle
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sfu.rtp import rtcp
 from sfu.rtp.layers import LayerId, View
-from sfu.rtp.packet import RtpPacket
+from sfu.rtp.measured import stream_layers
+from sfu.rtp.meter import Share
+from sfu.rtp.packet import RtpPacket, parse
+from sfu.rtp.stream import RtpStream
 from sfu.rtp.vp8 import Vp8Descriptor, vp8
 
-from .layered import FPS, SIZES, SSRCS, Simulcast
+from .layered import FPS, OUT, SIZES, SSRCS, Simulcast
 
 
 def frames(packets: list[RtpPacket]) -> list[list[RtpPacket]]:
@@ -372,3 +377,34 @@ def check_order(packets: list[RtpPacket]) -> None:
             assert vp8(packet.payload) is not None
         encoding = parts
     assert len(set(pictures.values())) == len(pictures)
+
+
+def test_packets_that_name_no_layer_have_the_same_bytes_again_though_others_were_left_out():
+    call = Simulcast("q", with_rtx=False)
+    call.run(0.5)
+    (data,) = call.frame()["q"]
+    payload = parse(data).payload
+    without_layer = payload[:1] + b"\xc0" + payload[2:5] + payload[6:]
+    call.deliver(data[: -len(payload)] + without_layer)
+    (sent,) = call.subscriber.take()
+    call.router.receive_rtcp("b", rtcp.nack(9, OUT, [sent.sequence_number]), call.now + 1)
+    (again,) = call.subscriber.repeated  # which compares the bytes
+    assert again.payload == sent.payload
+
+
+def test_what_is_inside_a_stream_is_found_out_once_for_all_who_ask(monkeypatch):
+    call = Simulcast("q")
+    call.run(1.0)
+    asked: list[RtpStream] = []
+
+    def counted(stream: RtpStream, now: float) -> dict[LayerId, Callable[[Share], bool]]:
+        asked.append(stream)
+        return stream_layers(stream, now)
+
+    monkeypatch.setattr("sfu.rtp.measured.stream_layers", counted)
+    told = [(call.consumer.current, call.consumer.target) for _ in range(3)]
+    assert len(asked) <= 1
+    (data,) = call.frame()["q"]
+    call.deliver(data)
+    assert (call.consumer.current, call.consumer.target) == told[0]
+    assert 1 <= len(asked) <= 2
