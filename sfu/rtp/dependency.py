@@ -56,6 +56,7 @@ class Structure:
         self.sizes = sizes
         """Of each spatial layer; empty where they are not told."""
         self._chosen: dict[tuple[LayerId, int], int] = {}
+        self._served: dict[tuple[LayerId, int], int] = {}
 
     @property
     def everything(self) -> int:
@@ -92,8 +93,15 @@ class Structure:
 
     def served(self, limit: LayerId, active: int) -> int:
         """Those of the `active` decode targets that somebody can decode who gets what `limit` lets through."""
-        outer = self.target(limit, active)
-        return sum(1 << inner for inner in range(self.targets) if active >> inner & 1 and self.nested(inner, outer))
+        found = self._served.get((limit, active))
+        if found is None:
+            outer = self.target(limit, active)
+            each = (1 << inner for inner in range(self.targets) if active >> inner & 1 and self.nested(inner, outer))
+            found = sum(each)
+            if len(self._served) > _REMEMBERED:
+                self._served.clear()
+            self._served[limit, active] = found
+        return found
 
 
 class Dependency:

@@ -141,6 +141,13 @@ def test_what_a_limit_leaves_out_is_told_to_be_inactive(data: bytes, limit: Laye
     assert before.rewritten(0, EVERYTHING) == data
 
 
+def test_what_a_limit_leaves_is_found_out_once_for_all_subscribers(monkeypatch):
+    structure = Dependency(L3T3).structure
+    left = structure.served(LayerId(1, 1), structure.everything)
+    monkeypatch.delattr(type(structure), "nested")
+    assert structure.served(LayerId(1, 1), structure.everything) == left
+
+
 def test_what_follows_the_bitmask_is_kept():
     first = Dependency(L3T3_TWO_ACTIVE)
     flags, active, fdiffs = "01010", "111111111", "01" + "0111" + "01" + "0000" + "00"
