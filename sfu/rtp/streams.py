@@ -78,9 +78,7 @@ class StreamTable:
         rid = self._rid(packet, RID_URI)
         if rid in self._rids:
             self._end(self._rids[rid])
-        elif rid and len(self._rids) >= MAX_RIDS:
-            return False
-        elif not rid and len(self._streams) >= MAX_RIDS and not self._end_quietest():
+        elif len(self._rids if rid else self._streams) >= MAX_RIDS and (rid or not self._end_quietest()):
             return False
         self._open(packet.ssrc, codec, rid)
         if rid:

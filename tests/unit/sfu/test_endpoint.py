@@ -400,7 +400,7 @@ async def test_a_datagram_is_known_to_have_arrived_before_it_was_read(
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for _ in range(2):
             sender.sendto(b"x", ("127.0.0.1", endpoint.port))
-            time.sleep(0.05)
+            time.sleep(0.05)  # noqa: ASYNC251 - to keep the event loop from reading is what this is for
     await until(lambda: len(seen) == 2)
     (read, first), (_, second) = seen
     assert first is not None
