@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coro
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Any, Protocol, TypeVar, get_args
 from weakref import WeakValueDictionary
@@ -107,6 +108,9 @@ class Node:
         self._rooms: dict[int, LiveRoom] = {}
         self._over: dict[int, None] = {}
         self._changed = asyncio.Event()
+        self._changed_rooms: set[int] = set()
+        self._all_due = 0.0
+        """When every room is told of again, by the event loop's clock."""
         self._publishing = asyncio.Lock()
         """Else a snapshot that is on its way would bring back a room that was just forgotten."""
         self._deserted = asyncio.Event()
@@ -331,7 +335,7 @@ class Node:
             self.clocks,
             keep=self.writer.put,
             departed=self._on_departed,
-            changed=self._changed.set,
+            changed=partial(self._note_change, number),
         )
         self._rooms[number] = live
         return live
@@ -425,18 +429,29 @@ class Node:
 
     # What time asks
 
+    def _note_change(self, number: int) -> None:
+        self._changed_rooms.add(number)
+        self._changed.set()
+
     async def _publish_when_due(self) -> None:
+        """Rooms that have changed at once; all of them about every second, since what they measure changes always."""
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(PUBLISH_S):
+            async with asyncio.timeout_at(self._all_due):
                 await self._changed.wait()
         except TimeoutError:
             pass
-        await self.publish()
+        if loop.time() < self._all_due:
+            await self.publish(self._changed_rooms)
+        else:
+            await self.publish()
+            self._all_due = loop.time() + PUBLISH_S
         await asyncio.sleep(PUBLISH_FLOOR_S)
 
-    async def publish(self) -> None:
-        """Tell Redis of the process and its rooms as they are now. Raises `RedisError`."""
+    async def publish(self, numbers: Collection[int] | None = None) -> None:
+        """Tell Redis of the process and of these rooms as they are now; None: of all. Raises `RedisError`."""
         self._changed.clear()
+        self._changed_rooms = set()
         async with self._publishing:
             snapshot = NodeSnapshot(
                 node_id=self.node_id,
@@ -446,8 +461,9 @@ class Node:
                 clients=len(self.sockets) + sum(len(live.guests) for live in self._rooms.values()),
                 draining=self.draining,
             )
+            told = [live for number, live in self._rooms.items() if numbers is None or number in numbers]
             rooms: list[RoomSnapshot] = []
-            _each("describe a room", lambda live: rooms.append(live.snapshot(self.node_id)), self._rooms.values())
+            _each("describe a room", lambda live: rooms.append(live.snapshot(self.node_id)), told)
             await self._presence.publish(snapshot, rooms, now=self.clocks.wall())
 
     async def _tick(self) -> None:

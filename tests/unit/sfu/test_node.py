@@ -11,7 +11,7 @@ from meet.control import Command, call
 from meet.domain.message import Message
 from meet.domain.room import RoomRecord
 from meet.domain.session import Session
-from meet.presence import AsyncPresence, Presence
+from meet.presence import AsyncPresence, Presence, RoomSnapshot
 from sfu.media_events import LayersChanged, SpeakerChanged, SubscribeOffer, TrackPublished, TrackUnpublished
 from sfu.rtp.layers import LayerId
 from sfu.rtp.parameters import RtpParameters, TrackInfo
@@ -90,6 +90,36 @@ class TestPresence:
             await begun.wait()
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+
+    async def test_a_change_is_told_of_the_room_that_it_is_in(
+        self, process: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """To describe a room is to ask all its media: were all asked on each change, rooms would slow each other."""
+        monkeypatch.setattr("sfu.node.PUBLISH_S", 3600.0)
+        monkeypatch.setattr("sfu.node.PUBLISH_FLOOR_S", 0.0)
+        await process.join("alice")
+        live = next(iter(process.node.rooms))
+        described = 0
+
+        def describe(node_id: str) -> RoomSnapshot:
+            nonlocal described
+            described += 1
+            return RoomSnapshot(123, "m", node_id, "", described)
+
+        monkeypatch.setattr(live, "snapshot", describe)
+        await process.node._publish_when_due()  # the first time, all
+        process.node._note_change(124)
+        await process.node._publish_when_due()  # not this one
+        assert described == 1
+        process.media[0].emit(TrackPublished(TRACK))
+        await process.node._publish_when_due()
+        assert described == 2
+        monkeypatch.setattr("sfu.node.PUBLISH_S", 0.0)
+        process.node._all_due = 0.0
+        process.node._note_change(124)
+        await process.node._publish_when_due()  # all are due, however often others change
+        assert described == 3
+        assert presence(process).room(123).total_messages == 3
 
     async def test_it_goes_on_while_redis_is_away(self, process: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         warned = asyncio.Event()
