@@ -85,6 +85,11 @@ class Link:
     ) -> None:
         self._close.close()
 
+    def mend(self) -> None:
+        """Perfect again, both ways."""
+        self.up.mend()
+        self.down.mend()
+
     def set_rtt(self, rtt_s: float) -> None:
         """The delay of both ways, half of it each."""
         self.up.delay_s = self.down.delay_s = rtt_s / 2

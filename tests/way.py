@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 P = TypeVar("P")
 
 MTU = 1500
+DEFAULT_QUEUE_S = 0.3
 LEAST_QUEUE = 4 * MTU
 """Bytes that the queue holds whatever the rate: fewer would lose every burst, which no real modem does."""
 
@@ -38,7 +39,7 @@ class Way(Generic[P]):
         as often as what is sent in flocks); 0 for losses that know nothing of each other."""
         self.rate_bps: float | None = None
         """What the bottleneck lets through, whole packets counted; None for no limit."""
-        self.queue_s = 0.3
+        self.queue_s = DEFAULT_QUEUE_S
         """How much its queue holds, as time at that rate; what comes to a full queue is dropped."""
         self.offered = 0
         """Packets that were put in."""
@@ -58,6 +59,11 @@ class Way(Generic[P]):
         self._flying: list[tuple[float, int, int, P]] = []
         self._order = count()
         self._last_due = 0.0
+
+    def mend(self) -> None:
+        """Nothing is lost, late or held up any more; what is in the queue leaves it at once."""
+        self.delay_s = self.jitter_s = self.loss = self.burst_s = 0.0
+        self.rate_bps, self.queue_s, self.reorder = None, DEFAULT_QUEUE_S, False
 
     def put(self, packet: P, size: int, now: float) -> None:
         """A packet of `size` bytes sets out."""

@@ -12,11 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .camera import busy_camera
 from .person import Person
 
 FRAME_RATE = 15
 
-PREPARE = """
+PREPARE = (
+    """
   globalThis.connections = [];
   const Native = RTCPeerConnection;
   globalThis.RTCPeerConnection = class extends Native {
@@ -29,10 +31,6 @@ PREPARE = """
       return super.addTransceiver(track, once);
     }
   };
-  const take = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-  navigator.mediaDevices.getUserMedia = ({ audio, video }) =>
-    take({ audio, video: video && { width: 320, height: 180, frameRate: FRAME_RATE } });
-
   let cameras = [];
   globalThis.pauseCamera = async () => {
     const senders = connections.flatMap((each) => each.getSenders());
@@ -48,8 +46,8 @@ PREPARE = """
     return all.flatMap((each) => [...each.values()]).filter((each) => each.type === type && each.kind === 'video');
   };
 
-  // the longest time between two frames that came out of the decoder, by track, less what lay between them at the
-  // camera beyond one frame: a machine that is busy makes it stop now and then
+  // the longest time between two frames that came out of the decoder, by track; and the same less what lay between
+  // them at the camera beyond one frame, since a machine that is busy makes that stop now and then
   globalThis.gaps = {};
   globalThis.watch = async (id) => {
     const receivers = connections.flatMap((each) => each.getReceivers());
@@ -60,12 +58,18 @@ PREPARE = """
       if (done) return;
       const now = { at: performance.now(), taken: frame.timestamp / 1000 };
       frame.close();
-      const pause = last ? Math.max(0, now.taken - last.taken - 1000 / FRAME_RATE) : Infinity;
-      gaps[id] = Math.max(gaps[id] ?? 0, now.at - (last?.at ?? now.at) - pause);
+      if (last) {
+        const gap = now.at - last.at;
+        const pause = Math.max(0, now.taken - last.taken - 1000 / FRAME_RATE);
+        const [whole, ofPath] = gaps[id] ?? [0, 0];
+        gaps[id] = [Math.max(whole, gap), Math.max(ofPath, gap - pause)];
+      }
       last = now;
     }
   };
 """.replace("FRAME_RATE", str(FRAME_RATE))
+    + busy_camera(320, 180, FRAME_RATE)
+)
 """Runs in the page before its own script."""
 
 SETTLE_S = 8.0
@@ -82,7 +86,7 @@ class Seen:
     missing: int
     """Of these, never decoded."""
     longest_gap_s: float
-    """Between two frames, beyond what the camera left between them."""
+    """Between two frames; where none is missing, less what the camera left between them."""
     asked: int
     """NACKs of the receiver."""
     recovered: int
@@ -131,10 +135,13 @@ class View:
             self.receiver.page.wait_for_timeout(700)
         raise AssertionError(f"{self.receiver.name} goes on decoding a camera that has stopped")
 
-    def take_gap_s(self) -> float:
-        """The longest since the last call."""
-        gap = self.receiver.page.evaluate("id => { const gap = gaps[id]; gaps[id] = 0; return gap; }", self._track)
-        return float(gap or 0) / 1000
+    def take_gaps_s(self) -> tuple[float, float]:
+        """The longest since the last call: between frames, and less the camera's own pauses."""
+        gaps = self.receiver.page.evaluate(
+            "id => { const gap = gaps[id]; delete gaps[id]; return gap; }", self._track
+        )
+        whole, of_path = gaps or (0, 0)
+        return whole / 1000, of_path / 1000
 
 
 def count_frames(
@@ -149,29 +156,29 @@ def count_frames(
     for view, counted in zip(views, before, strict=True):
         frames = counted["framesDecoded"] + 5
         view.receiver.until(lambda _, view=view, frames=frames: view.received()["framesDecoded"] > frames, "goes on")
-        view.take_gap_s()
+        view.take_gaps_s()
     worsen()
     encoded_first = {sender: _encoded(sender) for sender in senders}
     senders[0].page.wait_for_timeout(1000 * seconds)
     encoded_last = {sender: _encoded(sender) for sender in senders}
     mend()
     senders[0].page.wait_for_timeout(1000)  # what was lost last shows with what comes after it
-    gaps = [view.take_gap_s() for view in views]
+    gaps = [view.take_gaps_s() for view in views]
     _everybody(senders, "pauseCamera()")
     after = [view.settled() for view in views]
     encoded_after = {sender: _encoded(sender) for sender in senders}
     _everybody(senders, "resumeCamera()")
     seen = []
-    for view, first, last, gap in zip(views, before, after, gaps, strict=True):
+    for view, first, last, (whole, of_path) in zip(views, before, after, gaps, strict=True):
         sender = view.sender
-        decoded = last["framesDecoded"] - first["framesDecoded"]
+        missing = encoded_after[sender] - encoded_before[sender] - (last["framesDecoded"] - first["framesDecoded"])
         seen.append(
             Seen(
                 sender=sender.name.partition("-")[0],
                 receiver=view.receiver.name.partition("-")[0],
                 sent=encoded_last[sender] - encoded_first[sender],
-                missing=encoded_after[sender] - encoded_before[sender] - decoded,
-                longest_gap_s=gap,
+                missing=missing,
+                longest_gap_s=whole if missing else of_path,
                 asked=_grown(first, last, "nackCount"),
                 recovered=_grown(first, last, "retransmittedPacketsReceived"),
                 key_frames_asked=_grown(first, last, "pliCount"),

@@ -94,3 +94,12 @@ def test_the_rate_may_change_while_packets_wait():
     way.rate_bps = None
     way.put(4, 1250, 1.0)
     assert arrivals(way, 1.0) == [(1.0, 4)]
+
+
+def test_a_way_can_be_mended():
+    way: Way[int] = Way()
+    way.delay_s, way.jitter_s, way.loss, way.burst_s, way.rate_bps, way.queue_s = 1, 1, 1, 1, 1000, 0
+    way.mend()
+    for number in range(100):
+        way.put(number, 1500, 1.0)
+    assert list(way.take(1.0)) == list(range(100))
