@@ -289,7 +289,7 @@ async def test_an_answer_in_a_full_room_fits_into_a_frame(page: Page) -> None:
             answer = await page.evaluate("receive", sdp)
             frame = {"type": "answer", "pc": "subscribe", "room_id": "meeting-123", "target_user_id": "sfu"}
             assert len(json.dumps({**frame, "sdp": {"type": "answer", "sdp": answer}})) < FRAME_BYTES
-            bob.answered(answer, tracks, 0.0)
+            bob.answered(answer, 0.0)
             counts.append(len(bob.tracks))
         assert counts == sorted(set(counts))
         assert counts[-1] > 60
