@@ -61,10 +61,10 @@ def read_settings() -> Settings:
         raise Refused(f"{error}.") from None
     if chosen.admin_password.get_secret_value() and not chosen.admin_username:
         raise Refused("MEET_ADMIN_PASSWORD is the password of nobody: set MEET_ADMIN_USERNAME too.")
-    for name, first in (("MEET_UDP_PORT", chosen.udp_port), ("MEET_TCP_PORT", chosen.first_tcp_port)):
-        if first + chosen.sfu_processes - 1 > LAST_PORT:
+    for name, port in (("MEET_UDP_PORT", chosen.udp_port), ("MEET_TCP_PORT", chosen.first_tcp_port)):
+        if port + chosen.sfu_processes - 1 > LAST_PORT:
             raise Refused(
-                f"{name} {first} leaves no port for each of MEET_SFU_PROCESSES {chosen.sfu_processes}: "
+                f"{name} {port} leaves no port for each of MEET_SFU_PROCESSES {chosen.sfu_processes}: "
                 f"set it to {LAST_PORT - chosen.sfu_processes + 1} or less."
             )
     return chosen
