@@ -24,6 +24,7 @@ CORE = (
     "sfu.ortc",
     "sfu.router",
     "sfu.producer",
+    "sfu.protected",
     "sfu.consumer",
     "sfu.rtp",
     "sfu.sctp",
