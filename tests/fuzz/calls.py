@@ -42,6 +42,7 @@ class Wire:
     parameters = TransportParameters("ufrag", "password" * 3, "sha-256 " + ":".join(["AB"] * 32), ())
     state: TransportState = "connected"
     rtt_ms: float | None = None
+    arrived: float | None = None
 
     def __init__(self) -> None:
         self.sent: dict[tuple[int, int], bytes] = {}

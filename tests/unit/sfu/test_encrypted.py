@@ -31,6 +31,7 @@ SECRET = Random(7).randbytes(300)
 
 class Wire:
     connected = True
+    arrived: float | None = None
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
