@@ -30,7 +30,8 @@ class Loudest:
             self.chosen.update(voices)
             return self.chosen
         loudness = {track_id: _loudness(voice) for track_id, voice in voices.items()}
-        shut_out = sorted(voices.keys() - self.chosen, key=lambda track_id: -loudness[track_id])
+        shut_out = [track_id for track_id in voices if track_id not in self.chosen]
+        shut_out.sort(key=loudness.__getitem__, reverse=True)  # of equals, who came first
         while len(self.chosen) < self._most:
             self.chosen.add(shut_out.pop(0))
         for track_id in shut_out:
