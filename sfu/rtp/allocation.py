@@ -42,6 +42,12 @@ HEADROOM = 1.15
 """What a layer must leave free before it is taken: bit rates vary by so much within seconds (VBR, key frames)."""
 
 
+SCANT = 0.6
+"""Of the most important video something is sent as long as so much of its lowest layer fits: its rate is measured
+over two seconds and may be that of a key frame, the estimate stands 15 % below what the path carries, and nothing is
+worse than to see nobody."""
+
+
 def allocate(claims: Iterable[Claim], budget_bps: float) -> dict[int, LayerId | None]:
     """The layer of each claim, by key, so that all together fit into the budget; None: nothing of it."""
     ranked = sorted((claim for claim in claims), key=lambda claim: claim.rank)
@@ -61,6 +67,9 @@ def allocate(claims: Iterable[Claim], budget_bps: float) -> dict[int, LayerId | 
                 reached[claim.key] = at + 1
                 still.append(claim)
         rising = still
+    first = next((claim for claim in ranked if claim.layers), None)
+    if first is not None and max(reached.values()) < 0 and SCANT * first.layers[0].bitrate_bps <= budget_bps:
+        reached[first.key] = 0
     return {claim.key: claim.layers[reached[claim.key]].id if reached[claim.key] >= 0 else None for claim in ranked}
 
 

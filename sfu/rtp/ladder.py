@@ -9,6 +9,9 @@ from sfu.rtp.stream import RtpStream
 SILENCE_S = 0.5
 """An encoding that sends nothing for so long is silent, if others go on. Chromium stops the upper ones when its
 estimate falls, and pages do by `setParameters`."""
+SKIPPING_S = 2.0
+"""The same for one below another that goes on. Who has too little room stops the upper ones; a lower one only skips
+frames, as libvpx does for up to a second after a key frame that was too large for its rate."""
 SILENCE_FRAMES = 3
 """So many frames of the others have to come meanwhile: a still screen is sent about once a second."""
 CLEARLY = 1.25
@@ -49,12 +52,15 @@ class Ladder:
         if len(self.rungs) < 2:
             return
         frames = sum(rung.frames for rung in self.rungs)
-        for rung in self.rungs:
+        for at, rung in enumerate(self.rungs):
             others = frames - rung.frames
             packets, before = self._seen.get(rung, (-1, 0))
             if rung.packets != packets:
                 self._seen[rung] = rung.packets, others
-            elif not rung.silent and now - rung.last_arrival >= SILENCE_S and others - before >= SILENCE_FRAMES:
+                continue
+            above_goes_on = any(now - above.last_arrival < SILENCE_S for above in self.rungs[at + 1 :])
+            patience_s = SKIPPING_S if above_goes_on else SILENCE_S
+            if not rung.silent and now - rung.last_arrival >= patience_s and others - before >= SILENCE_FRAMES:
                 rung.silent = True
                 self.revision += 1
         self._order(now)

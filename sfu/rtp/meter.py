@@ -7,8 +7,9 @@ from sfu.rtp.layers import LayerId
 from sfu.rtp.packet import RtpPacket
 from sfu.rtp.stats import Rate
 
-WINDOW_S = 1.0
-"""Of the rates: a few frames of the slowest layer, and no more of a past in which a layer was not sent."""
+WINDOW_S = 2.0
+"""Of the rates: a key frame, ten times as large as others, is not to look like another rate; and no more of a past in
+which a layer was not sent."""
 MAX_SHARES = 64
 """More than any stream has: 4 spatial by 8 temporal layers, with and without a key frame's indications."""
 

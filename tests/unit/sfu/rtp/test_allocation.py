@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfu.rtp.allocation import HEADROOM, Claim, allocate, cost
+from sfu.rtp.allocation import HEADROOM, SCANT, Claim, allocate, cost
 from sfu.rtp.layers import Layer, LayerId
 
 L = [LayerId(n, 0) for n in range(3)]
@@ -17,8 +17,16 @@ def claim(key: int, *, held: LayerId | None = None, screen: bool = False, speaki
 def test_one_video_gets_the_best_that_fits_with_headroom():
     for layer, bps in zip(L, RATES, strict=True):
         assert allocate([claim(1)], HEADROOM * bps) == {1: layer}
-    assert allocate([claim(1)], HEADROOM * 150_000 - 1) == {1: None}
+    assert allocate([claim(1)], HEADROOM * 500_000 - 1) == {1: L[0]}
     assert allocate([claim(1)], 1.7e6) == {1: L[1]}
+
+
+def test_of_the_most_important_something_is_sent_though_it_fits_only_just_not():
+    assert allocate([claim(1)], SCANT * 150_000) == {1: L[0]}
+    assert allocate([claim(1)], SCANT * 150_000 - 1) == {1: None}
+    assert allocate([claim(1), claim(2, speaking=True)], SCANT * 150_000) == {1: None, 2: L[0]}
+    assert allocate([Claim(1, ()), claim(2)], SCANT * 150_000) == {1: None, 2: L[0]}
+    assert allocate([Claim(1, ())], 1e6) == {1: None}
 
 
 def test_what_it_has_it_keeps_without_headroom():

@@ -1,7 +1,7 @@
 import pytest
 
 from sfu.rtp.bits import KeyFrame
-from sfu.rtp.ladder import SILENCE_FRAMES, SILENCE_S, TAKEOVER_S, Ladder
+from sfu.rtp.ladder import SILENCE_FRAMES, SILENCE_S, SKIPPING_S, TAKEOVER_S, Ladder
 from sfu.rtp.packet import RtpPacket
 from sfu.rtp.reader import PayloadReader
 from sfu.rtp.stream import RtpStream
@@ -81,6 +81,19 @@ def test_silent_is_who_sends_nothing_while_others_go_on():
     ladder.heard(f, now)
     assert not f.silent
     assert ladder.revision > revision
+
+
+def test_a_lower_rung_that_skips_frames_while_an_upper_one_goes_on_is_not_silent_so_soon():
+    ladder = Ladder()
+    q, f = stream("q", 1, 320), stream("f", 2, 1280)
+    for rung in (q, f):
+        send(rung, 1.0)
+        ladder.heard(rung, 1.0)
+    ladder.look(1.0)
+    for i in range(1, 25):
+        send(f, 1 + i / 10)
+        ladder.look(1 + i / 10)
+        assert q.silent == (i / 10 >= SKIPPING_S)
 
 
 def test_a_track_on_which_nothing_moves_has_no_silent_rung():
