@@ -17,7 +17,7 @@ _SCRIPT = """{
     const context = canvas.getContext('2d');
     const upTo = (most) => Math.floor(Math.random() * most);
     setInterval(() => {
-      for (let patch = 0; patch < 150; patch += 1) {
+      for (let patch = 0; patch < 30; patch += 1) {
         context.fillStyle = `hsl(${upTo(360)} 60% ${upTo(100)}%)`;
         context.fillRect(upTo(WIDTH), upTo(HEIGHT), upTo(WIDTH / 12), upTo(HEIGHT / 12));
       }
