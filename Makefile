@@ -19,7 +19,8 @@ bench: .venv/ready-dev $(SERVERS)
 	$(RUN) -m pytest tests/bench -q -s
 
 soak: .venv/ready-dev $(SERVERS)
-	MEET_SOAK=1 $(RUN) -m pytest tests/contract tests/integration/test_fuzz.py tests/unit/sfu/test_loss.py tests/e2e/test_loss.py -q
+	MEET_SOAK=1 $(RUN) -m pytest tests/contract tests/integration/test_fuzz.py tests/unit/sfu/test_loss.py tests/e2e/test_loss.py \
+	  tests/e2e/test_ten.py tests/e2e/test_throttled.py -q
 
 lock: .venv/ready-dev
 	localstack/lock.sh

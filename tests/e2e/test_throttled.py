@@ -1,9 +1,11 @@
 """Who gets which layer when a subscriber's link falls to 300 kbit/s and recovers: two who watch one camera."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from .camera import busy_camera
@@ -22,6 +24,7 @@ DOWN_WITHIN_S, UP_WITHIN_S, FLAP_S = 3.0, 10.0, 5.0
 DEADLINE_S = 40.0
 
 
+@pytest.mark.skipif(not os.environ.get("MEET_SOAK"), reason="three browsers want a machine for themselves: make soak")
 def test_a_throttled_subscriber_keeps_sound_and_a_small_picture_and_comes_back(
     far: Far, browser: Browser, somebody: MakePerson
 ) -> None:
