@@ -186,7 +186,7 @@ class Consumer:
             self._stream = None
         elif chosen.stream is self._stream:
             self._goal = chosen.limit
-        elif self._stream in producer.ladder.rungs and chosen.layer < (self.current or chosen.layer):
+        elif self._is_larger(self._stream, chosen.stream):
             self._goal = self._goal._replace(temporal=0)  # to take less already while the key frame is on its way
 
     def _want(self, now: float) -> None:
@@ -377,6 +377,8 @@ class Consumer:
         self._goal = chosen.limit
         timestamp = self._timeline.begin(stream, packet, self._last)
         rewrite = self._numbering.begin(packet, self._newest)._replace(timestamp=timestamp, limit=chosen.limit)
+        if self._is_larger(munger.source, stream):
+            self._repetitions.since = munger.highest_out + 1
         munger.follow(stream, packet.index, rewrite)
         self._renumbers = bool(rewrite.pictures or rewrite.tl0s)
         self._stream = stream
@@ -385,6 +387,11 @@ class Consumer:
             held = stream.cache.get(index)
             if held is not None:
                 self.forward(stream, held)
+
+    def _is_larger(self, one: RtpStream | None, other: RtpStream) -> bool:
+        """Whether an encoding of the track is above another."""
+        rungs = self.producer.ladder.rungs
+        return one is not None and one in rungs and other in rungs and rungs.index(one) > rungs.index(other)
 
     @property
     def _newest(self) -> tuple[RtpPacket, Rewrite] | None:
@@ -398,9 +405,11 @@ class Consumer:
         """Send again what the subscriber misses: over RTX where it knows that, otherwise the very same bytes."""
         repetitions, highest = self._repetitions, self._munger.highest_out
         repetitions.earn(self.packets)
+        if self._chosen is not None and self._is_larger(self._stream, self._chosen.stream):
+            return  # what the path had no room for would only delay the smaller picture that is about to begin
         for number in sequence_numbers:
             index = unwrap(number, highest)
-            if repetitions.on_its_way(index, now, self._rtt_s):
+            if repetitions.needless(index, now, self._rtt_s):
                 continue
             if not repetitions.affordable:
                 self.resends_refused += 1

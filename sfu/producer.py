@@ -5,6 +5,7 @@ from collections.abc import Callable
 from sfu.rtp import rtcp
 from sfu.rtp.bits import KeyFrame
 from sfu.rtp.extensions import Sharing
+from sfu.rtp.keyframes import SPACING_S
 from sfu.rtp.ladder import Ladder
 from sfu.rtp.layers import Layer
 from sfu.rtp.measured import measured_layers
@@ -58,6 +59,7 @@ class Producer:
         self._codec = self._streams.main_codec
         self._fir_command = 0
         self._report_at = self._sample_at = 0.0
+        self._asked_at = float("-inf")
         self._rtt_s: float | None = None
         self._octet_rate = Rate()
         self._octet_rate.sample(0, now)
@@ -232,8 +234,11 @@ class Producer:
             stream.key_frames.want()
 
     def _ask_key_frame(self, stream: RtpStream, now: float) -> None:
-        if not self._transport.connected or not stream.key_frames.due(now, stream.last_arrival):
+        if not self._transport.connected or now - self._asked_at < SPACING_S:
             return
+        if not stream.key_frames.due(now, stream.last_arrival):
+            return
+        self._asked_at = now
         feedback = self._codec.feedback
         if "ccm fir" in feedback and "nack pli" not in feedback:
             self._fir_command += 1

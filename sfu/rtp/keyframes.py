@@ -2,6 +2,10 @@
 
 FLOOR_S = 0.5
 """No more than one request in this time: key frames are large, and one serves everybody."""
+SPACING_S = 0.35
+"""Between the requests for two encodings of one publisher: of those that come within 0.3 s of each other, whichever
+encoding they name, libwebrtc hears only the first (`EncoderRtcpFeedback`). One that it hears brings key frames in all
+encodings, so that mostly no second one is needed."""
 RETRY_S = 1.0
 """A request that no key frame followed is repeated after this (mediasoup's `KeyFrameRequestManager`)."""
 

@@ -25,6 +25,8 @@ class Repetitions:
         self._credit = float(BURST)
         self._earned = 0
         self._sent_at: dict[int, float] = {}
+        self.since = 0
+        """The first index that is repeated: what was sent before is of no use any more."""
 
     @property
     def affordable(self) -> bool:
@@ -36,9 +38,11 @@ class Repetitions:
         self._credit = min(float(BURST), self._credit + (packets - self._earned) * SHARE)
         self._earned = packets
 
-    def on_its_way(self, index: int, now: float, rtt_s: float | None) -> bool:
-        """Whether a packet went out so short a time ago that who asks for it can't have it yet."""
-        return now - self._sent_at.get(index, float("-inf")) < max(MIN_INTERVAL_S, (rtt_s or 0.0) / 2)
+    def needless(self, index: int, now: float, rtt_s: float | None) -> bool:
+        """Whether a packet is of no use, or went out so short a time ago that who asks for it can't have it yet."""
+        return index < self.since or now - self._sent_at.get(index, float("-inf")) < max(
+            MIN_INTERVAL_S, (rtt_s or 0.0) / 2
+        )
 
     def repeated(self, index: int, now: float) -> None:
         """A packet was sent again."""

@@ -5,6 +5,7 @@ import pytest
 
 from sfu.producer import Producer
 from sfu.rtp import rtcp
+from sfu.rtp.keyframes import SPACING_S
 from sfu.rtp.packet import RtpPacket, write_elements
 from sfu.rtp.parameters import (
     MID_URI,
@@ -388,7 +389,9 @@ def test_key_frames_are_asked_of_one_encoding_or_of_all(transport):
     p.request_key_frame(1.1, f)
     p.request_key_frame(1.2, f)
     p.request_key_frame(1.3)
-    assert [pli.media_ssrc for pli in transport.take(rtcp.PictureLoss)] == [21, 20]
+    assert [pli.media_ssrc for pli in transport.take(rtcp.PictureLoss)] == [21]
+    p.tick(1.1 + SPACING_S)
+    assert [pli.media_ssrc for pli in transport.take(rtcp.PictureLoss)] == [20]
     assert (q.rid, f.rid) == ("q", "f")
 
 

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Chat } from './chat.jsx';
 import { Controls, Lock } from './controls.jsx';
 import { Grid } from './grid.jsx';
@@ -46,7 +46,8 @@ export function Room({ call, user, meeting, tracks, problem, onToggle, onDismiss
     chatButton.current.focus();
   };
 
-  useEffect(() => {
+  // before the next paint: a key pressed right after another has to find what that one changed
+  useLayoutEffect(() => {
     const press = (event) => {
       if (event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
       if ( /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;

@@ -3,20 +3,27 @@ from sfu.rtp.repetitions import BURST, LOOK_COST, Repetitions
 
 def test_a_packet_is_not_repeated_while_it_is_on_its_way():
     books = Repetitions()
-    assert not books.on_its_way(5, 1.0, None)
+    assert not books.needless(5, 1.0, None)
     books.repeated(5, 1.0)
-    assert books.on_its_way(5, 1.009, None)
-    assert not books.on_its_way(5, 1.011, None)
-    assert books.on_its_way(5, 1.049, 0.1)
-    assert not books.on_its_way(5, 1.051, 0.1)
-    assert not books.on_its_way(6, 1.0, 0.1)
+    assert books.needless(5, 1.009, None)
+    assert not books.needless(5, 1.011, None)
+    assert books.needless(5, 1.049, 0.1)
+    assert not books.needless(5, 1.051, 0.1)
+    assert not books.needless(6, 1.0, 0.1)
+
+
+def test_what_is_of_no_use_any_more_is_not_repeated():
+    books = Repetitions()
+    books.since = 6
+    assert books.needless(5, 1.0, None)
+    assert not books.needless(6, 1.0, None)
 
 
 def test_what_came_late_is_on_its_way_too_and_costs_nothing():
     books = Repetitions()
     for index in range(2 * BURST):
         books.came_late(index, 1.0)
-    assert books.on_its_way(7, 1.001, None)
+    assert books.needless(7, 1.001, None)
     assert books.affordable
 
 
@@ -50,6 +57,6 @@ def test_a_bounded_number_of_packets_is_remembered_the_newest():
     for index in range(4 * BURST):
         books.came_late(index, 1.0)
         books.came_late(0, 1.0)
-    assert books.on_its_way(0, 1.0, None)
-    assert books.on_its_way(4 * BURST - 1, 1.0, None)
-    assert not books.on_its_way(1, 1.0, None)
+    assert books.needless(0, 1.0, None)
+    assert books.needless(4 * BURST - 1, 1.0, None)
+    assert not books.needless(1, 1.0, None)
