@@ -26,6 +26,8 @@ from sfu.rtp.timeline import Timeline
 
 REPORT_INTERVAL_S = 1.0
 _REPORTS_REMEMBERED = 8
+RECENT_S = 0.3
+"""What followed a key frame in this time is sent at once to who begins with it: as much as the key frame itself."""
 PROBE_PACKETS = 64
 """Of the newest packets, those that a probe may repeat: more than one holds."""
 PADDING = 255
@@ -350,6 +352,16 @@ class Consumer:
         if self._chosen is not None:
             return (self._chosen.stream,)
         return None if self.producer.ladder.rungs else ()
+
+    def catch_up(self) -> bool:
+        """Begin with a key frame that came a moment ago, where there is one: who waits for another sees it later."""
+        self._reconsider()
+        chosen = self._chosen
+        packet = None if chosen is None else chosen.stream.cache.get(chosen.stream.begins)
+        if chosen is None or packet is None or chosen.stream.last_arrival - packet.arrival > RECENT_S:
+            return False
+        self._begin(chosen, packet)
+        return self._stream is chosen.stream
 
     def begins_with(self, producer: Producer, stream: RtpStream) -> bool:
         """Whether of another track it is this encoding that would be sent; any, where nothing would be."""

@@ -267,7 +267,8 @@ class Node:
     @asynccontextmanager
     async def _seat(self, claims: Claims, room_id: RoomId) -> AsyncIterator[tuple[LiveRoom, Seat]]:
         """A seat for a user and the room that it is in, while they are let in: a refusal gives it back."""
-        meeting = await self._meeting(room_id)
+        known = self._find(room_id)
+        meeting = known.room if known else await self._meeting(room_id)
         number = meeting.number
         async with self._lock(number, claims.user_id):
             live = self._rooms.get(number)

@@ -223,6 +223,7 @@ class Producer:
             return
         packet.key_frame = True
         stream.key_frames.came()
+        stream.begins = max(stream.begins, packet.index)
         if stream.nack is not None:
             stream.nack.key_frame(packet.index)
 

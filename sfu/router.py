@@ -126,8 +126,8 @@ class Router:
     def consume(
         self, track_id: str, parameters: RtpParameters, transport: RtpTransport, now: float, *, peer_id: str
     ) -> Consumer:
-        """The peer `peer_id` gets a track, of video from the next key frame on, which is asked for; nothing before
-        its transport is connected.
+        """The peer `peer_id` gets a track, of video from the next key frame on, which is asked for, or from one that
+        just came; nothing before its transport is connected.
 
         `parameters` are what it negotiated; their first encoding has the SSRCs that it will see, which were never
         used on its transport before: packet indices begin anew with a consumer. Raises KeyError for a track that
@@ -153,8 +153,8 @@ class Router:
         self._consumers[track_id].append(consumer)
         self._connect(producer)
         self._report_later(consumer, now)
-        if consumer.connected:
-            consumer.request_key_frame(now)
+        if not (consumer.connected and consumer.catch_up()):
+            consumer.request_key_frame(now)  # not connected yet: it is there when DTLS is done
         return consumer
 
     def follow(self, consumer: Consumer, track_id: str, parameters: RtpParameters, now: float) -> None:
@@ -230,7 +230,7 @@ class Router:
             consumer.pause()
             if consumer.producer.track.track_id in self._producers:
                 self._connect(consumer.producer)
-            if connected:
+            if connected and not consumer.catch_up():
                 consumer.want_key_frame()
             for switch in self._waiting(consumer):
                 self._connect(switch.producer)

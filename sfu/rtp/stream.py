@@ -46,6 +46,8 @@ class RtpStream:
         self.silent = False
         """Nothing comes any more while other encodings of the track go on (`sfu.rtp.ladder`)."""
         self.key_frames = KeyFrameRequests()
+        self.begins = -1
+        """The index at which the newest key frame of video begins; -1 before the first one."""
         self.reader: PayloadReader | None = None
         """What reads its payloads; None for audio, and before the first packet."""
         self.meter = LayerMeter()

@@ -471,17 +471,20 @@ def test_what_is_not_offered_any_more_is_sent_until_the_answer(subscriber: Subsc
     assert len(router.consumers("video")) == 1
 
 
-def test_key_frames_are_asked_for_once_packets_can_flow(subscriber: SubscribePeer, router: Router, net: Net) -> None:
+def test_key_frames_are_asked_for_with_the_answer_and_again_once_packets_can_flow(
+    subscriber: SubscribePeer, router: Router, net: Net
+) -> None:
     upstream = ListeningTransport(print, print, print, state="connected")
     _, parameters = read_publish_offer(chromium("publish")).tracks
     track = TrackInfo("video", "alice", "peer", "video", "camera", parameters)
     router.produce(track, upstream, 0.0)
     take(subscriber, [track])
-    router.tick(5.0)
-    assert upstream.rtcp == []
-    net.transports[0].move("connected")
-    router.tick(10.0)
     assert len(upstream.rtcp) == 1
+    router.tick(5.0)
+    net.transports[0].move("connected")
+    asked = len(upstream.rtcp)
+    router.tick(5.5)
+    assert len(upstream.rtcp) == asked + 1
 
 
 def test_closing_stops_the_consumers(subscriber: SubscribePeer, router: Router) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfu.consumer import Consumer
+from sfu.consumer import RECENT_S, Consumer
 from sfu.router import Router
 from sfu.rtp import rtcp, twcc
 from sfu.rtp.packet import header, parse, write_elements
@@ -25,6 +25,7 @@ RTX = RtpCodec("video/rtx", 97, 90000, parameters=(("apt", "96"),))
 OPUS = RtpCodec("audio/opus", 111, 48000, 2)
 MID = HeaderExtension(4, MID_URI)
 KEY = bytes.fromhex("10 100200 9d012a 8002 6801") + bytes(50)
+DELTA = bytes.fromhex("10 010200") + bytes(50)
 
 
 class Transport:
@@ -73,11 +74,19 @@ class Room:
         return self.router.consume(track_id, parameters, self.transport(peer_id), 0.0, peer_id=peer_id)
 
     def send(
-        self, peer_id: str, ssrc: int, number: int = 1, *, mid: str | None = None, payload_type: int = 96
+        self,
+        peer_id: str,
+        ssrc: int,
+        number: int = 1,
+        *,
+        mid: str | None = None,
+        payload_type: int = 96,
+        payload: bytes = KEY,
+        now: float = 1.0,
     ) -> None:
         extension = write_elements([(4, mid.encode())] if mid is not None else [])
-        data = header(payload_type, number, 3000 * number, ssrc, *extension) + KEY
-        self.router.receive_rtp(peer_id, data, 1.0)
+        data = header(payload_type, number, 3000 * number, ssrc, *extension) + payload
+        self.router.receive_rtp(peer_id, data, now)
 
     def say(self, peer_id: str, *packets: bytes, now: float = 1.0) -> None:
         self.router.receive_rtcp(peer_id, b"".join(packets), now)
@@ -262,7 +271,7 @@ def test_a_subscriber_that_cannot_be_reached_is_not_sent_to_and_goes_on_without_
     room.send("alice", 10, 1)
     room.router.connected("bob", False)
     for number in range(2, 100):
-        room.send("alice", 10, number)
+        room.send("alice", 10, number, payload=DELTA, now=1.1 + RECENT_S)
     assert (len(room.got("bob")), consumer.packets, consumer.waiting) == (1, 1, True)
     asked = len(room.transport("alice").of(rtcp.PictureLoss))
     room.router.connected("bob", True)
@@ -271,6 +280,36 @@ def test_a_subscriber_that_cannot_be_reached_is_not_sent_to_and_goes_on_without_
     room.send("alice", 10, 100)
     before, after = room.transport("bob").indices
     assert after == before + 1
+
+
+def test_who_comes_right_after_a_key_frame_begins_with_it(room):
+    room.publish("t", "alice", ssrc=10)
+    room.subscribe("t", "bob")
+    room.send("alice", 10, 1, payload=DELTA)
+    room.send("alice", 10, 2)
+    room.send("alice", 10, 3, payload=DELTA, now=0.9 + RECENT_S)
+    asked = len(room.transport("alice").of(rtcp.PictureLoss))
+    carol = room.subscribe("t", "carol")
+    assert (carol.waiting, carol.packets) == (False, 2)
+    assert len(room.transport("alice").of(rtcp.PictureLoss)) == asked
+    room.send("alice", 10, 4, payload=DELTA, now=1.1 + RECENT_S)
+    dave = room.subscribe("t", "dave")
+    assert (dave.waiting, dave.packets) == (True, 0)
+    first, second, third = room.transport("carol").indices
+    assert (second, third) == (first + 1, first + 2)
+
+
+def test_the_key_frame_for_who_is_not_connected_yet_is_asked_for_already(room):
+    room.publish("t", "alice", ssrc=10)
+    room.transport("bob").connected = False
+    bob = room.subscribe("t", "bob")
+    assert len(room.transport("alice").of(rtcp.PictureLoss)) == 1
+    room.send("alice", 10, 1)
+    assert room.got("bob") == []
+    room.router.connected("bob", True)
+    assert room.got("bob") == [bob.ssrc]
+    room.router.tick(2.0)
+    assert len(room.transport("alice").of(rtcp.PictureLoss)) == 1
 
 
 def test_a_track_can_be_published_again_with_the_same_ssrc(room):
@@ -406,7 +445,7 @@ def test_transport_wide_numbers_go_on_while_a_subscriber_has_nothing(room):
     room.router.close_consumer(first, 1.0)
     subscribe(910)
     room.send("alice", 1, 2)
-    assert [int.from_bytes(parse(head).elements[5]) for head in room.transport("bob").headers] == [1, 2]
+    assert [int.from_bytes(parse(head).elements[5]) for head in room.transport("bob").headers] == [1, 2, 3]
     room.transport("bob").connected = False
     room.router.close_producer("cam", 2.0)
     room.router.connected("bob", False)

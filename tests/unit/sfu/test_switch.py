@@ -198,7 +198,7 @@ def test_reports_of_one_stream_have_one_clock(show: Show) -> None:
     second = report("b", 1_000, 110.0)  # a clock that was never set
     assert second.ntp - first.ntp == 10 << 32
     plain = show.router.consume(
-        "a", replace(wanted(), encodings=(Encoding(SSRC + 1),)), show.viewer, 110.0, peer_id="p"
+        "a", replace(wanted(), encodings=(Encoding(SSRC + 1),)), Transport(connected=False), 110.0, peer_id="p"
     )
     assert show.router._shift(plain) == 0  # one publisher's streams match by that publisher's own clock
 

@@ -45,6 +45,7 @@ export class Call extends EventTarget {
   #views = new Views((trackId, view) => this.#signaling.send('subscribe', { track_id: trackId, ...view }));
   #quality = new Quality();
   #connected = false;
+  #prepared = false;
   #unechoed = [];
   #timers = [];
   #broken = null;
@@ -101,6 +102,9 @@ export class Call extends EventTarget {
 
   open() {
     this.#signaling.open();
+    // A browser takes 100 ms for two connections and an offer, as long as the server takes to let somebody in: while
+    // the socket opens there is time for that.
+    if (this.iceServers.length && !this.#encryption) setTimeout(() => this.#prepare());
   }
 
   leave() {
@@ -204,8 +208,9 @@ export class Call extends EventTarget {
     this.#published.clear();
     for (const track of frame.tracks ?? []) this.#trackPublished(track);
     this.activeSpeaker = frame.active_speaker?.user_id ?? null;
-    if (!frame.resumed || !this.#publisher) this.#connect(frame.ice_servers);
-    else this.#publisher.offerLost();
+    if (this.#prepared || (frame.resumed && this.#publisher)) this.#publisher.repeat();
+    else this.#connect(frame.ice_servers);
+    this.#prepared = false;
     this.#set('joined');
     this.#announce();
   }
@@ -221,7 +226,7 @@ export class Call extends EventTarget {
       layers: () => this.#layers(frame),
       chat: () => this.#said(frame),
       offer: () => frame.from_user_id === 'sfu' && this.#subscriber?.offered(frame.sdp, frame.tracks ?? []),
-      answer: () => frame.from_user_id === 'sfu' && frame.pc === 'publish' && this.#publisher?.answered(frame.sdp),
+      answer: () => frame.from_user_id === 'sfu' && frame.pc === 'publish' && this.#answered(frame.sdp),
       error: () => this.#refused(frame),
     }[frame.type];
     if (!handler) return;
@@ -291,6 +296,13 @@ export class Call extends EventTarget {
     if (type === 'chat' && this.#unechoed.length) this.unsent.push(this.#unechoed.shift());
   }
 
+  /** To see and hear the others comes first: encoders that start would hold that up. */
+  async #answered(sdp) {
+    const publisher = this.#publisher;
+    await this.#subscriber?.settled;
+    publisher?.answered(sdp);
+  }
+
   /** The server does not take an offer: what it would have added is given up, the rest is offered anew. */
   #offerRefused(message) {
     if (!this.#publisher?.waiting) return;
@@ -349,6 +361,12 @@ export class Call extends EventTarget {
       this.#views.hide(keyOf(userId, source), sealed);
       this.#changed();
     });
+  }
+
+  #prepare() {
+    if (this.state !== 'connecting' || this.#publisher) return;
+    this.#connect();
+    this.#prepared = true;
   }
 
   #connect(iceServers) {

@@ -9,6 +9,7 @@ export class Publisher extends Connection {
   #senders = new Map();
   #offering = false;
   #offerAgain = false;
+  #offered = null;
 
   /** The sources that the last offer was the first to name. */
   proposed = [];
@@ -75,7 +76,8 @@ export class Publisher extends Connection {
         sources[transceiver.mid] = source;
         if (!transceiver.currentDirection) this.proposed.push(source);
       }
-      this.#send({ sdp: this.pc.localDescription.toJSON(), sources });
+      this.#offered = { sdp: this.pc.localDescription.toJSON(), sources };
+      this.#send(this.#offered);
     });
   }
 
@@ -85,11 +87,9 @@ export class Publisher extends Connection {
     await this.offer();
   }
 
-  /** An offer whose answer went down with the socket is made again; one that is still being made will be sent. */
-  async offerLost() {
-    if (!this.waiting) return;
-    this.#offering = false;
-    await this.offer();
+  /** Send an offer again that went nowhere, or whose answer did; one that is still being made will be sent. */
+  repeat() {
+    if (this.waiting && this.#offered) this.#send(this.#offered);
   }
 
   /** Take the SFU's answer; one that nobody waits for is none. */
@@ -99,6 +99,7 @@ export class Publisher extends Connection {
       await this.pc.setRemoteDescription(sdp);
       if (this.closed) return;
       this.#offering = false;
+      this.#offered = null;
       if (!this.#offerAgain) return;
       this.#offerAgain = false;
       await this.offer();

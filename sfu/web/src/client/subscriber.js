@@ -6,7 +6,9 @@ export class Subscriber extends Connection {
   #encryption;
   #received;
   #tracks = new Map();
-  #answering = Promise.resolve();
+
+  /** Resolved when every offer so far is answered. */
+  settled = Promise.resolve();
 
   /**
    * @param {object} options
@@ -49,6 +51,6 @@ export class Subscriber extends Connection {
       this.#send({ sdp: this.pc.localDescription.toJSON() });
       this.#received();
     };
-    this.#answering = this.#answering.then(() => this.step(answer));
+    this.settled = this.settled.then(() => this.step(answer));
   }
 }

@@ -94,6 +94,8 @@ export function Meeting({ api, user, meetingId, onLeave, onSignedOut }) {
     live.current.joining = true;
     setJoining(true);
     try {
+      let early = api.socketTicket(); // beside taking the seat: nobody likes to wait for one after the other
+      early.catch(() => {}); // told to who asks for it
       const seat = await api.join(meetingId);
       if (live.current.gone) return;
       const next = new Call({
@@ -101,7 +103,11 @@ export function Meeting({ api, user, meetingId, onLeave, onSignedOut }) {
         roomId: meetingId,
         iceServers: seat.ice_servers,
         userInfo: { username: user.username, avatar_url: user.avatar_url },
-        ticket: () => api.socketTicket(),
+        ticket: () => {
+          const first = early;
+          early = null;
+          return first ?? api.socketTicket();
+        },
         video: videoOf(location.search),
         encryption: passphrase ? { passphrase, meetingId: meeting.meeting_id } : null,
       });
