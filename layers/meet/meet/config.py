@@ -75,6 +75,27 @@ class Settings(BaseSettings):
     """S3 where it is another server than `aws_endpoint_url`; empty: that one."""
     aws_region: str = "us-east-1"
     table_prefix: str = "meet-"
+    queue_prefix: str = "meet-"
+    bucket: str = "meet-media"
+    """Where all files are."""
+    s3_public_url: str = ""
+    """S3 as browsers reach it, for presigned URLs; empty: as this process does."""
+
+    upload_limits: str = ""
+    """A JSON table `{file type: megabytes}` over the document's 1000 for each of video, audio, image and document."""
+    uploads_at_once: int = Field(3, ge=1)
+    """Of one user."""
+    upload_url_s: int = Field(900, ge=1, le=900)
+    """How long a presigned part may be sent; what was begun and not completed in four times that is swept."""
+
+    ffmpeg: str = ""
+    """FFmpeg's binary; empty: Debian's where it is on the PATH, else the packaged one."""
+    job_long_s: int = Field(480, ge=1)
+    """Jobs estimated above this go to the queue of a container, since a Lambda ends after 15 minutes."""
+    job_most_s: int = Field(4 * 3600, ge=1)
+    """The most that one run of FFmpeg may take."""
+    job_output_bytes: int = Field(4_000_000_000, ge=1)
+    job_memory_bytes: int = Field(2_000_000_000, ge=1)
 
     stun_urls: str = "stun:stun.l.google.com:19302"
     turn_urls: str = ""
@@ -98,7 +119,7 @@ class Settings(BaseSettings):
     def _no_trailing_slash(cls, value: str) -> str:
         return value.rstrip("/")
 
-    @field_validator("public_base_url", "api_url", "aws_endpoint_url", "s3_endpoint_url")
+    @field_validator("public_base_url", "api_url", "aws_endpoint_url", "s3_endpoint_url", "s3_public_url")
     @classmethod
     def _is_web_url(cls, value: str) -> str:
         if value:
@@ -155,6 +176,17 @@ class Settings(BaseSettings):
         if not isinstance(table, dict):
             raise ValueError("MEET_RATE_LIMITS must be a JSON object, or `off`")
         return table
+
+    @cached_property
+    def upload_limit_mb(self) -> dict[str, int]:
+        """The most megabytes (10^6 bytes) of an upload, by file type; `ValueError` where the setting is wrong."""
+        table: object = json.loads(self.upload_limits or "{}")
+        limits = dict.fromkeys(("video", "audio", "image", "document"), 1000)
+        if not isinstance(table, dict) or not table.keys() <= limits.keys():
+            raise ValueError(f"MEET_UPLOAD_LIMITS must be a JSON object with keys of {', '.join(limits)}")
+        if not all(isinstance(mb, int) and mb > 0 for mb in table.values()):
+            raise ValueError("MEET_UPLOAD_LIMITS must have megabytes, above 0, as values")
+        return limits | table
 
 
 def _check_scheme(url: str, *schemes: str) -> str:
