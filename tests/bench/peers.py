@@ -85,6 +85,8 @@ class Peer:
         self.received = 0
         self.bytes = 0
         self.latencies: list[float] = []
+        self.repeating: frozenset[int] = frozenset()
+        """The payload types of RTX."""
         self.next_consent = 0.0
 
     def close(self) -> None:
@@ -158,7 +160,7 @@ class Peer:
         self.socket.send(self._tx.protect(packet))
 
     def drain(self, now: float) -> None:
-        """Read and decrypt what is there; count it, and measure the age of what carries a stamp."""
+        """Read and decrypt what is there; count what is new, and measure the age of what carries a stamp."""
         receive, unprotect, stamped = self.socket.recv, self._rx.unprotect, self.latencies
         while True:
             try:
@@ -168,6 +170,8 @@ class Peer:
             if not 128 <= data[0] < 192 or 192 <= data[1] <= 223:
                 continue
             packet = unprotect(data)
+            if packet[1] & 0x7F in self.repeating:  # a probe: what it carries was received before
+                continue
             self.received += 1
             self.bytes += len(data)
             if len(packet) > 600 and not self.received % 7:

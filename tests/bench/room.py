@@ -73,6 +73,7 @@ class Member:
         while True:
             offer = self.wait("offer")
             text = _text(offer["sdp"])
+            self.receiver.repeating = frozenset(map(int, re.findall(r"^a=rtpmap:(\d+) rtx/", text, re.M)))
             answer = _describe(self.receiver, _mirrored(text), "active")
             self.send(type="answer", pc="subscribe", target_user_id="sfu", sdp=answer)
             if not connected:
