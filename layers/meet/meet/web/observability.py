@@ -13,6 +13,8 @@ import logging
 import re
 import time
 from bisect import bisect_left
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,6 +26,10 @@ from meet.web.auth import Principal
 from meet.web.errors import answer_to
 from meet.web.redis import RedisAway, circuit, redis
 from meet.web.routing import RouteTable
+
+if TYPE_CHECKING:
+    from redis.asyncio.client import Pipeline as AsyncPipeline
+    from redis.client import Pipeline
 
 log = logging.getLogger("meet.web")
 
@@ -94,36 +100,71 @@ class Observed:
             await answer_to(scope, MeetError(CODES[500], 500, UNEXPECTED))(scope, receive, leave)
 
     def _account(self, scope: Scope, status: int, duration_s: float) -> None:
-        identity = scope["state"].get("identity")
-        user_id = identity.user_id if isinstance(identity, Principal) else None
-        if log.isEnabledFor(logging.INFO):
-            line = {
-                "time": iso(utcnow()),
-                "level": "info",
-                "service": self._service,
-                "request_id": scope["state"]["request_id"],
-                "method": scope["method"],
-                "path": scope["path"],  # never the query: it may carry a token
-                "status": status,
-                "duration_ms": round(duration_s * 1000, 2),
-                "user_id": user_id,
-            }
-            log.info(json.dumps(line))
-        method = scope["method"] if scope["method"] in METHODS else "other"
-        template = self._routes.template(scope["method"], scope["path"])
+        handled = handled_request(self._service, self._routes.template(scope["method"], scope["path"]), scope, status)
+        handled.log(duration_s)
         try:
-            circuit.call(lambda: self._count(method, template, status, duration_s, user_id))
+            circuit.call(lambda: self._count(handled, duration_s))
         except RedisAway:
             log.debug("a request is not counted: Redis is away")
 
-    def _count(self, method: str, template: str, status: int, duration_s: float, user_id: str | None) -> None:
-        key = metrics_key(self._service)
+    def _count(self, handled: "Handled", duration_s: float) -> None:
         pipe = redis().pipeline(transaction=False)
-        pipe.hincrby(key, f"requests {method} {status} {template}", 1)
-        pipe.hincrby(key, f"bucket {method} {bucket(duration_s)} {template}", 1)
-        pipe.hincrby(key, f"micros {method} {template}", round(duration_s * 1_000_000))
-        if user_id is not None:
-            now = time.time()
-            pipe.zadd(USERS_KEY, {user_id: now})
-            pipe.zremrangebyscore(USERS_KEY, "-inf", now - ACTIVE_USER_S)
+        handled.count(pipe, duration_s)
         pipe.execute()
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """A request whose status is known: what the log and the counters say of it."""
+
+    service: str
+    template: str
+    request_id: str
+    method: str
+    path: str
+    """Without the query, which may carry a token."""
+    status: int
+    user_id: str | None
+
+    def log(self, duration_s: float) -> None:
+        """Write the one line."""
+        if not log.isEnabledFor(logging.INFO):
+            return
+        line = {
+            "time": iso(utcnow()),
+            "level": "info",
+            "service": self.service,
+            "request_id": self.request_id,
+            "method": self.method,
+            "path": self.path,
+            "status": self.status,
+            "duration_ms": round(duration_s * 1000, 2),
+            "user_id": self.user_id,
+        }
+        log.info(json.dumps(line))
+
+    def count(self, pipe: "Pipeline | AsyncPipeline", duration_s: float) -> None:
+        """Add the counters' commands to a pipeline, which its owner executes."""
+        key = metrics_key(self.service)
+        method = self.method if self.method in METHODS else "other"
+        pipe.hincrby(key, f"requests {method} {self.status} {self.template}", 1)
+        pipe.hincrby(key, f"bucket {method} {bucket(duration_s)} {self.template}", 1)
+        pipe.hincrby(key, f"micros {method} {self.template}", round(duration_s * 1_000_000))
+        if self.user_id is not None:
+            now = time.time()
+            pipe.zadd(USERS_KEY, {self.user_id: now})
+            pipe.zremrangebyscore(USERS_KEY, "-inf", now - ACTIVE_USER_S)
+
+
+def handled_request(service: str, template: str, scope: Scope, status: int) -> Handled:
+    """What a request came to, of which its scope knows the id and who asked."""
+    identity = scope["state"].get("identity")
+    return Handled(
+        service=service,
+        template=template,
+        request_id=scope["state"]["request_id"],
+        method=scope["method"],
+        path=scope["path"],
+        status=status,
+        user_id=identity.user_id if isinstance(identity, Principal) else None,
+    )
