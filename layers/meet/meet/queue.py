@@ -16,8 +16,6 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from typing import Any, TypeVar
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as EndpointError
 
@@ -186,6 +184,10 @@ def client(*, wait_s: int = 0) -> Any:
 
 @lru_cache(maxsize=4)
 def _connect(region: str, endpoint_url: str, read_timeout_s: float) -> Any:
+    # Imported here: it costs a cold start 0.1 s, and most requests have nothing to send.
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
     keys = {}
     if endpoint_url:
         # A local stack takes any keys. Without some, botocore would ask the metadata service of EC2 and wait for it.
