@@ -19,6 +19,7 @@ from sfu.rtp.parameters import RtpParameters, RtpTransport
 from sfu.rtp.red import red_passage
 from sfu.rtp.repetitions import Repetitions
 from sfu.rtp.rewrite import Numbering, Rewrite
+from sfu.rtp.rtx import RtxStream, first_index
 from sfu.rtp.seq import unwrap
 from sfu.rtp.stats import ConsumerStats, Rate, RecentLoss, round_trip_s
 from sfu.rtp.stream import RtpStream
@@ -30,8 +31,6 @@ RECENT_S = 0.3
 """What followed a key frame in this time is sent at once to who begins with it: as much as the key frame itself."""
 PROBE_PACKETS = 64
 """Of the newest packets, those that a probe may repeat: more than one holds."""
-PADDING = 255
-"""Bytes of a packet that is only padding: the most that its last byte can count (RFC 3550 section 5.1)."""
 
 
 class Consumer:
@@ -61,7 +60,7 @@ class Consumer:
         self.insists = False
         """Whether it gets its track even while that is hushed; set by `Router.insist`."""
         self.ssrc = parameters.encodings[0].ssrc
-        self.rtx_ssrc = parameters.encodings[0].rtx_ssrc
+        rtx_ssrc = parameters.encodings[0].rtx_ssrc
         self.closed = False
         self.connected = transport.connected
         """Whether the transport sends; kept by the router, which forwards nothing to one that doesn't."""
@@ -73,14 +72,13 @@ class Consumer:
         self.resends_refused = 0
         """NACKs that asked for more than the bounds allow."""
         self._departures = departures
+        first = first_index(rng)
+        self._rtx = None if rtx_ssrc is None else RtxStream(rtx_ssrc, first_index(rng), transport.send_rtp)
         self._read(producer, parameters)
         self._send = transport.send_rtp
         self._transport = transport
-        # a start below 2**15 keeps the rollover counter of a receiver that misses the first packets at 0
-        first = rng.randrange(1, 1 << 15)
         self._munger: Munger[RtpStream, Rewrite] = Munger(first, Rewrite())
         self._timeline, self._numbering = Timeline(), Numbering()
-        self._rtx_index = rng.randrange(1, 1 << 15)
         self._stream: RtpStream | None = None
         """What is followed; None while a place to begin is waited for."""
         self._choice = LayerChoice()
@@ -107,7 +105,7 @@ class Consumer:
     @property
     def ssrcs(self) -> tuple[int, ...]:
         """What the subscriber sees: the stream's own, and that of RTX."""
-        return (self.ssrc,) if self.rtx_ssrc is None else (self.ssrc, self.rtx_ssrc)
+        return (self.ssrc,) if self._rtx is None else (self.ssrc, self._rtx.ssrc)
 
     @property
     def screen(self) -> bool:
@@ -322,16 +320,15 @@ class Consumer:
         """The ladder's when the choice was made."""
         self._types = types | {0x80 | of: 0x80 | to for of, to in types.items()}
         self._red = red_passage(source, parameters)
-        self._rtx_types = rtx_types(parameters) if self.rtx_ssrc is not None else {}
+        rtx = rtx_types(parameters) if self._rtx is not None else {}
         # What is repeated without RTX has to be the same bytes, but no number is used twice: such a stream has none.
-        repeats = not self._rtx_types and any("nack" in codec.feedback for codec in parameters.codecs)
+        repeats = not rtx and any("nack" in codec.feedback for codec in parameters.codecs)
         departures = None if repeats else self._departures
         writer = HeaderWriter(source, parameters, self.ssrc, producer.sharing, departures)
         self._write = writer.write
         self._numbered = writer.numbered
-        self._rtx_writer = None
-        if self.rtx_ssrc is not None:
-            self._rtx_writer = HeaderWriter(source, parameters, self.rtx_ssrc, producer.sharing, departures)
+        if self._rtx is not None:
+            self._rtx.follow(rtx, HeaderWriter(source, parameters, self._rtx.ssrc, producer.sharing, departures))
 
     def request_key_frame(self, now: float) -> None:
         """The subscriber needs a key frame."""
@@ -446,7 +443,8 @@ class Consumer:
         That are the newest packets once more or, before there are any, padding (RFC 4588 section 8.1 allows both):
         receivers drop either, and say in their feedback when they came. 0 where the subscriber does not know RTX.
         """
-        if not self._rtx_types or self._rtx_writer is None or not self.connected:
+        rtx = self._rtx
+        if rtx is None or not rtx.types or not self.connected:
             return 0
         sent = 0
         newest = self._munger.highest_out
@@ -454,20 +452,11 @@ class Consumer:
             if sent >= size:
                 return sent
             sent += self._resend(index, now)
-        while sent < size:
-            sent += self._pad(self._rtx_writer, now)
-        return sent
-
-    def _pad(self, writer: HeaderWriter, now: float) -> int:
-        """A packet of RTX that is nothing but padding; its bytes."""
         last = self._last
         timestamp = 0 if last is None else last.timestamp + self._munger.rewrite.timestamp & 0xFFFFFFFF
-        rtx_index = self._rtx_index
-        self._rtx_index += 1
-        marker_type = next(iter(self._rtx_types.values()))
-        header = writer.write_padding(marker_type, rtx_index & 0xFFFF, timestamp, PADDING, now)
-        self._send(writer.ssrc, rtx_index, header, bytes(PADDING - 1) + bytes((PADDING,)))
-        return len(header) + PADDING
+        while sent < size:
+            sent += rtx.pad(timestamp, now)
+        return sent
 
     def _resend(self, index: int, now: float) -> int:
         """Send what had this index again; the bytes that it took, 0 where that can't be."""
@@ -479,19 +468,21 @@ class Consumer:
         if packet is None or written is None:
             return 0
         marker_type, payload, timestamp, dependency = written
-        rtx_type = self._rtx_types.get(marker_type & 0x7F)
-        if rtx_type is None or self._rtx_writer is None or self.rtx_ssrc is None:
-            if self._numbered:  # the same index under other bytes would betray the key stream
-                return 0
-            header = self._write(packet, marker_type, index & 0xFFFF, timestamp, None, dependency)
-            self._send(self.ssrc, index, header, payload)
-            return len(header) + len(payload)
-        rtx_index = self._rtx_index
-        self._rtx_index += 1
-        marker_type = marker_type & 0x80 | rtx_type
-        header = self._rtx_writer.write(packet, marker_type, rtx_index & 0xFFFF, timestamp, now, dependency)
-        self._send(self.rtx_ssrc, rtx_index, header, (index & 0xFFFF).to_bytes(2, "big") + payload)
-        return len(header) + 2 + len(payload)
+        if self._rtx is not None and marker_type & 0x7F in self._rtx.types:
+            return self._rtx.repeat(
+                packet,
+                index,
+                now,
+                marker_type=marker_type,
+                payload=payload,
+                timestamp=timestamp,
+                dependency=dependency,
+            )
+        if self._numbered:  # the same index under other bytes would betray the key stream
+            return 0
+        header = self._write(packet, marker_type, index & 0xFFFF, timestamp, None, dependency)
+        self._send(self.ssrc, index, header, payload)
+        return len(header) + len(payload)
 
     # --- what the subscriber is told
 
