@@ -12,6 +12,7 @@ from meet.errors import Unavailable
 from meet.store.idempotency import _Row, claim
 from meet.web import idempotency
 from meet.web.app import create_app
+from meet.web.idempotency import Attempt
 from tests.unit.tables import empty_tables
 
 MEETINGS = "/api/v1/meetings"
@@ -77,10 +78,8 @@ async def test_what_says_try_again_can_be_tried_again(
 
 
 async def test_a_second_request_while_the_first_runs(client: httpx.AsyncClient, ran: list[str]) -> None:
-    key = idempotency._row_key(KEY["Idempotency-Key"], None, "192.0.2.7")
-    scope = {"path": f"{MEETINGS}/7/conflict", "query_string": b"", "state": {"body": b""}}
-    fingerprint = idempotency._fingerprint(scope)
-    claim(key, fingerprint, owner="first", now=utcnow(), lease_s=35, keep_s=60)
+    first = Attempt(KEY["Idempotency-Key"], None, "192.0.2.7")
+    assert first.begin(f"{MEETINGS}/7/conflict".encode(), b"", b"") is None
     answer = await client.post(f"{MEETINGS}/7/conflict", headers=KEY)
     assert answer.status_code == 409
     assert answer.json()["error"]["code"] == "REQUEST_IN_PROGRESS"
@@ -89,7 +88,7 @@ async def test_a_second_request_while_the_first_runs(client: httpx.AsyncClient, 
 
 
 async def test_the_lease_of_a_killed_process_ends(client: httpx.AsyncClient, ran: list[str]) -> None:
-    key = idempotency._row_key(KEY["Idempotency-Key"], None, "192.0.2.7")
+    key = Attempt(KEY["Idempotency-Key"], None, "192.0.2.7")._key
     claim(key, "any", owner="killed", now=utcnow() - timedelta(seconds=36), lease_s=35, keep_s=60)
     answer = await client.post(f"{MEETINGS}/7/conflict", headers=KEY)
     assert answer.json()["error"]["message"] == "It is taken"
