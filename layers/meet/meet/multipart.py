@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from meet.clock import utcnow
 from meet.config import settings
 from meet.domain.media import Blob
 from meet.errors import NotFound
@@ -42,6 +43,15 @@ def begin(key: str, mime: str) -> str:
         answer = client().create_multipart_upload(Bucket=settings().bucket, Key=key, ContentType=mime)
     upload_id: str = answer["UploadId"]
     return upload_id
+
+
+def put(key: str, upload_id: str, number: int, data: bytes | bytearray) -> Part:
+    """Send part `number` (from 1), of 5 MiB or more unless it is the last."""
+    with answers_in_our_words():
+        answer = client().upload_part(
+            Bucket=settings().bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=data
+        )
+    return Part(number, unquoted(answer["ETag"]), len(data), utcnow())
 
 
 def presigned_part(key: str, upload_id: str, number: int, size: int, *, expires_s: int) -> str:
