@@ -41,6 +41,9 @@ CORE = (
 )
 GROUND = ("meet.errors", "meet.clock")
 """What even the domain may use: the standard library alone is below them."""
+DECODERS = tuple(
+    f"meet.probe.{name}" for name in ("examine", "tracks", "container", "frames", "images", "documents", "pictures")
+)
 CLOCKS = ("asyncio", "socket", "socketserver", "selectors", "time", "threading", "anyio", "uvicorn", "websockets")
 
 
@@ -137,7 +140,14 @@ def verdicts(one: Import) -> Iterator[tuple[str, bool]]:
         inside = within(name, *CORE, "sfu.aiortc_parts", "meet.domain", "meet.errors") or name == "meet.clock.iso"
         yield "the core knows the core and the domain", not ours or inside
     if within(name, "av"):
-        yield "av stays out of every process that forwards", within(me, "sfu.egress", "sfu.edge", "functions.workers")
+        yield (
+            "av stays out of every process that forwards",
+            within(me, "sfu.egress", "functions.workers", "meet.probe"),
+        )
+    if within(name, "PIL", "puremagic"):
+        yield "what a file is, meet.probe tells", within(me, "meet.probe")
+    if within(name, *DECODERS):
+        yield "what decodes files runs in a sandbox alone", within(me, *DECODERS, "meet.probe.__main__")
 
 
 def test_who_may_import_whom(imports: list[Import]) -> None:
@@ -187,6 +197,9 @@ def test_everything_is_looked_at(imports: list[Import]) -> None:
         ("sfu.signaling.room", "from meet.clock import utcnow", "core knows"),
         ("sfu.signaling.room", "from meet.store import meetings", "core knows"),
         ("sfu.transport", "import av.codec", "av stays out"),
+        ("sfu.edge.uploads", "import av", "av stays out"),
+        ("sfu.edge.uploads", "from PIL import Image", "meet.probe tells"),
+        ("meet.probe.client", "from . import sniff\nfrom meet.probe import tracks", "sandbox alone"),
     ],
 )
 def test_each_rule_catches_its_breach(importer: str, source: str, rule: str) -> None:
