@@ -11,10 +11,10 @@ from meet.clock import iso, new_id, utcnow
 from meet.config import settings
 from meet.domain.meeting import Meeting, Status, TransitionError
 from meet.errors import Conflict, Forbidden, Unavailable
-from meet.ice import ice_servers
 from meet.store import meetings
 from meet.web.auth import Principal, SignedIn
 from meet.web.etag import etag, require_match
+from meet.web.ice import ice_servers_for
 from meet.web.live import ask_room
 from meet.web.paging import Page, pagination
 
@@ -105,7 +105,7 @@ def join(meeting_id: str, user: SignedIn) -> JoinAnswer:
             "room_id": meeting.room_id,
             "participant_id": seat.participant_id,
             "signaling_url": settings().signaling_url,
-            "ice_servers": ice_servers(settings(), user.user_id, now=now),
+            "ice_servers": ice_servers_for(user.user_id),
             "joined_at": iso(seat.joined_at),
         }
     )

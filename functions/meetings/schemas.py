@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBo
 from meet.clock import iso
 from meet.config import settings
 from meet.domain.meeting import Meeting, Status
+from meet.web.ice import IceServerAnswer
 
 LONGEST_MIN = 366 * 24 * 60
 """The longest meeting: a year of it."""
@@ -145,14 +146,6 @@ class MeetingsAnswer(BaseModel):
 
     meetings: list[MeetingAnswer]
     pagination: Pagination
-
-
-class IceServerAnswer(BaseModel):
-    """W3C WebRTC's `RTCIceServer`."""
-
-    urls: list[str]
-    username: str | None = None
-    credential: str | None = None
 
 
 class JoinAnswer(BaseModel):

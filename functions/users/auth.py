@@ -6,10 +6,12 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from meet import passwords, tokens
 from meet.clock import iso, new_id, utcnow
+from meet.config import settings
 from meet.domain.user import User
 from meet.errors import InvalidCredentials, InvalidToken, MissingToken
 from meet.store import refresh, users
 from meet.web.auth import Principal, SignedIn, signed_in
+from meet.web.ice import ice_servers_for
 
 from . import cookies
 from .revocation import end_access
@@ -124,12 +126,18 @@ def logout(
     return MessageAnswer(message="Logged out successfully")
 
 
-@router.post("/auth/ws-ticket")
+@router.post("/auth/ws-ticket", response_model_exclude_none=True)
 def ws_ticket(user: SignedIn, response: Response) -> TicketAnswer:
     """A ticket that opens one WebSocket, for those who keep access tokens out of URLs (decision 13)."""
     response.headers["Cache-Control"] = "no-store"
     ticket, expires_at = tokens.issue_ticket(user.user_id, user.username, user.role, user.family_id)
-    return TicketAnswer(ticket=ticket, expires_at=iso(expires_at), expires_in=tokens.TICKET_S)
+    return TicketAnswer(
+        ticket=ticket,
+        expires_at=iso(expires_at),
+        expires_in=tokens.TICKET_S,
+        signaling_url=settings().signaling_url,
+        ice_servers=ice_servers_for(user.user_id),
+    )
 
 
 def _signed_in(response: Response, user: User, family: refresh.Family, *, by_cookie: bool) -> SignedInAnswer:

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from meet.clock import iso
 from meet.domain.user import User, normal_password, valid_avatar_url, valid_password, valid_username
+from meet.web.ice import IceServerAnswer
 
 EMAIL_LENGTH = 254
 """RFC 5321 section 4.5.3.1.3 allows a path of 256 octets, which are the address and two angle brackets."""
@@ -85,9 +86,13 @@ class MessageAnswer(BaseModel):
 
 
 class TicketAnswer(BaseModel):
+    """A ticket, and what its client needs to use it: joining over the socket takes a seat, too (decision 46)."""
+
     ticket: str
     expires_at: str
     expires_in: Annotated[int, Field(description="Seconds until `ticket` expires.")]
+    signaling_url: str
+    ice_servers: list[IceServerAnswer]
 
 
 class ProfileAnswer(BaseModel):

@@ -121,6 +121,14 @@ def test_chat_while_the_connection_is_lost(somebody: MakePerson, cable: Cable) -
     alice.reads("Too early")
 
 
+LOSE_SOCKET = """() => {
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (text) { this.close(); };
+  meetCall.chat('the last');
+  WebSocket.prototype.send = send;
+}"""
+
+
 def test_a_sign_in_that_ended_leads_back_to_the_meeting(somebody: MakePerson) -> None:
     alice = somebody("alice")
     page = alice.page
@@ -135,12 +143,7 @@ def test_a_sign_in_that_ended_leads_back_to_the_meeting(somebody: MakePerson) ->
 
     page.route("**/auth/ws-ticket", refuse)
     page.route("**/auth/refresh", refuse)
-    page.evaluate("""() => {
-      const send = WebSocket.prototype.send;
-      WebSocket.prototype.send = function (text) { this.close(); };
-      meetCall.chat('the last');
-      WebSocket.prototype.send = send;
-    }""")
+    page.evaluate(LOSE_SOCKET)
     expect(page.get_by_text("Your sign-in has ended.")).to_be_visible()
     assert page.evaluate("captured.every(({ readyState }) => readyState === 'ended')")
     page.unroute_all()
@@ -165,8 +168,11 @@ def test_a_ticket_that_waits(somebody: MakePerson) -> None:
         body = json.dumps({"error": {"code": "RATE_LIMIT_EXCEEDED", "message": "slow down"}})
         return route.fulfill(status=429, headers={"Retry-After": "2"}, body=body, content_type="application/json")
 
-    alice.page.route("**/auth/ws-ticket", busy)
     alice.join()
+    alice.page.route("**/auth/ws-ticket", busy)
+    alice.page.evaluate(LOSE_SOCKET)
+    expect(alice.page.locator(".room[data-state=lost]")).to_be_visible()
+    expect(alice.page.locator(".room[data-state=joined]")).to_be_visible()
     assert 2000 <= asked[1] - asked[0] < 6000
     alice.errors.clear()  # the browser logs the 429 itself
 

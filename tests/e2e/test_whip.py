@@ -203,7 +203,8 @@ def test_clients_from_npm_publish_and_play(clients: Page, account: Callable[[str
         }""",
         [urls["whip"], second.token],
     )
-    assert sorted(sender.sessions(room)) == sorted([sender.username] * 2 + [second.username, viewer.username])
+    everybody = sorted([sender.username] * 2 + [second.username, viewer.username])
+    sender.sees(lambda: sorted(sender.sessions(room)) == everybody, "two connections of one, one of each other")
     clients.evaluate("eyevinnWhip.destroy()")
     for video in ("first", "second"):
         clients.evaluate(f"until(() => {video}.videoWidth === 200, 'the other picture')")

@@ -85,17 +85,9 @@ export class Api extends EventTarget {
     return this.#authorized('GET', `/meetings/${encodeURIComponent(id)}`);
   }
 
-  join(id) {
-    return this.#authorized('POST', `/meetings/${encodeURIComponent(id)}/join`);
-  }
-
-  leave(id) {
-    return this.#authorized('POST', `/meetings/${encodeURIComponent(id)}/leave`);
-  }
-
-  /** A single-use ticket for one WebSocket connection, at most 60 s old when used. */
-  async socketTicket() {
-    return (await this.#authorized('POST', '/auth/ws-ticket')).ticket;
+  /** What opens one WebSocket: {ticket, signaling_url, ice_servers}. The ticket is at most 60 s old when it is used. */
+  socketTicket() {
+    return this.#authorized('POST', '/auth/ws-ticket');
   }
 
   async #renewOnce() {

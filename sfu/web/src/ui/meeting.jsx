@@ -94,19 +94,18 @@ export function Meeting({ api, user, meetingId, onLeave, onSignedOut }) {
     live.current.joining = true;
     setJoining(true);
     try {
-      let early = api.socketTicket(); // beside taking the seat: nobody likes to wait for one after the other
-      early.catch(() => {}); // told to who asks for it
-      const seat = await api.join(meetingId);
+      const door = await api.socketTicket(); // the seat is taken by joining over the socket
       if (live.current.gone) return;
+      let first = door.ticket;
       const next = new Call({
-        url: seat.signaling_url.replace(/^.*?\/\/[^/]+/, location.origin.replace(/^http/, 'ws')),
+        url: door.signaling_url.replace(/^.*?\/\/[^/]+/, location.origin.replace(/^http/, 'ws')),
         roomId: meetingId,
-        iceServers: seat.ice_servers,
+        iceServers: door.ice_servers,
         userInfo: { username: user.username, avatar_url: user.avatar_url },
-        ticket: () => {
-          const first = early;
-          early = null;
-          return first ?? api.socketTicket();
+        ticket: async () => {
+          const unspent = first;
+          first = null;
+          return unspent ?? (await api.socketTicket()).ticket;
         },
         video: videoOf(location.search),
         encryption: passphrase ? { passphrase, meetingId: meeting.meeting_id } : null,
