@@ -10,6 +10,7 @@ everything in order with exit code 0; whatever goes wrong is one sentence on sta
 
 import argparse
 import fcntl
+import importlib.util
 import json
 import os
 import secrets
@@ -21,13 +22,16 @@ from pathlib import Path
 from threading import Event
 from typing import TextIO
 
+from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 from redis import Redis, RedisError
 
 from children import Children, Refused, Stopped
 from meet.config import Settings, settings
 from meet.errors import Unavailable
+from meet.objects import ensure_bucket
 from meet.presence import Presence
+from meet.queue import ensure_queues
 from meet.ratelimit import limits_from
 from meet.store.base import create_tables
 from meet.store.users import ensure_administrator
@@ -57,6 +61,12 @@ def read_settings() -> Settings:
         limits_from(chosen)
     except json.JSONDecodeError:
         raise Refused("MEET_RATE_LIMITS is wrong: it must be a JSON object, or `off`.") from None
+    except ValueError as error:
+        raise Refused(f"{error}.") from None
+    try:
+        chosen.upload_limit_mb  # noqa: B018 - read for what it raises
+    except json.JSONDecodeError:
+        raise Refused("MEET_UPLOAD_LIMITS is wrong: it must be a JSON object.") from None
     except ValueError as error:
         raise Refused(f"{error}.") from None
     if chosen.admin_password.get_secret_value() and not chosen.admin_username:
@@ -112,9 +122,10 @@ def start_servers(children: Children, chosen: Settings, home: Path) -> dict[str,
     if not chosen.aws_endpoint_url:
         started.append(ministack(home, aws_port))
         env["MEET_AWS_ENDPOINT_URL"] = f"http://{LOOPBACK}:{aws_port}"
-        # Never somebody's real keys to a local server, and always the same: MiniStack's state is kept by account.
-        env |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
         if not chosen.s3_endpoint_url:
+            # Never somebody's real keys to a local server. SeaweedFS takes those that it was started with, and no
+            # others; who brings an S3 brings its keys.
+            env |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
             started.append(seaweedfs(home, s3_port))
             env["MEET_S3_ENDPOINT_URL"] = f"http://{LOOPBACK}:{s3_port}"
     redis_url = chosen.redis_url
@@ -142,26 +153,40 @@ def redis_answers(redis: Redis) -> bool:
 
 
 def prepare_store() -> None:
-    """Create the tables that DynamoDB lacks, and the configured administrator."""
+    """Create what is lacking: tables, queues, the bucket, the configured administrator."""
+    chosen = settings()
     try:
         create_tables()
         ensure_administrator()
+        if chosen.aws_endpoint_url:
+            ensure_queues()
     except Unavailable as error:
         raise Refused(
-            f"DynamoDB at {settings().aws_endpoint_url or 'AWS'} can't be used ({error}): see MEET_AWS_ENDPOINT_URL."
+            f"DynamoDB or SQS at {chosen.aws_endpoint_url or 'AWS'} can't be used ({error}): "
+            "see MEET_AWS_ENDPOINT_URL."
         ) from None
     except ValueError as error:
         raise Refused(f"The administrator can't be made of MEET_ADMIN_*: {error}.") from None
+    if chosen.s3_endpoint_url or chosen.aws_endpoint_url:
+        try:
+            ensure_bucket()
+        except (Unavailable, BotoCoreError, ClientError) as error:
+            raise Refused(
+                f"S3 at {chosen.s3_endpoint_url or chosen.aws_endpoint_url} can't be used ({error}): see "
+                "MEET_S3_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+            ) from None
 
 
 def start_system(children: Children, chosen: Settings) -> None:
-    """Start the gateway, the media processes and the edge, and wait until each is healthy."""
+    """Start the gateway, the worker, the media processes and the edge, and wait until each is healthy."""
     gateway_port, *inner_ports = free_ports(1 + chosen.sfu_processes)
     gateway_port = chosen.gateway_port or gateway_port
     env = dict(os.environ)
     if not chosen.api_url:
         env |= {"MEET_GATEWAY_PORT": str(gateway_port), "MEET_API_URL": f"http://{LOOPBACK}:{gateway_port}"}
         children.start("gateway", INNER, [sys.executable, "-m", "functions.gateway"], env)
+        if importlib.util.find_spec("functions.workers.ffmpeg.__main__"):
+            children.start("ffmpeg", INNER, [sys.executable, "-m", "functions.workers.ffmpeg"], env)
     for index, port in enumerate(inner_ports):
         own = {"MEET_PROCESS_INDEX": str(index), "MEET_INNER_PORT": str(port)}
         children.start(f"media-{index}", INNER, [sys.executable, "-m", "sfu"], env | own)

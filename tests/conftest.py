@@ -1,8 +1,8 @@
 """Real servers and whole running systems for the tests that need them; unit tests start nothing.
 
 * `backend`: the environment of DynamoDB, SQS, S3 and Redis, started once a session on free ports.
-* `start_system`: `with start_system(MEET_SFU_PROCESSES="2") as system:` runs a whole system on top of it, with tables
-  and a Redis database of its own; keyword arguments override its environment.
+* `start_system`: `with start_system(MEET_SFU_PROCESSES="2") as system:` runs a whole system on top of it, with tables,
+  queues, a bucket and a Redis database of its own; keyword arguments override its environment.
 * `system`: one such system for everybody, with rate limits off. `base_url` is its URL.
 """
 
@@ -119,6 +119,8 @@ def start_system(backend: dict[str, str], tmp_path_factory: pytest.TempPathFacto
             "MEET_ANNOUNCED_IP": "127.0.0.1",
             "MEET_REDIS_URL": backend["MEET_REDIS_URL"].removesuffix("/0") + f"/{number}",
             "MEET_TABLE_PREFIX": f"test{number}-",
+            "MEET_QUEUE_PREFIX": f"test{number}-",
+            "MEET_BUCKET": f"test{number}-media",
             "MEET_ADMIN_USERNAME": "admin",
             "MEET_ADMIN_PASSWORD": secrets.token_urlsafe(16),
             "MEET_RATE_LIMITS": "off",

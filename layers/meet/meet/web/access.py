@@ -54,7 +54,7 @@ def readable_media(user: Principal, media_id: str) -> MediaFile:
 
 
 def changeable_media(user: Principal, media_id: str) -> MediaFile:
-    """The file that a request names, if the user may delete it; raises what `readable_media` does, and `Forbidden`."""
+    """The file that a request names, if the user may delete it; `Forbidden` beside what `readable_media` raises."""
     file = readable_media(user, media_id)
     if not may_change_media(user, file):
         raise Forbidden("Only the owner of a file, its meeting's creator and administrators may delete it")

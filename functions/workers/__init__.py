@@ -1,0 +1,1 @@
+"""What works in the background: no request waits for it."""
