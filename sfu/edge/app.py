@@ -20,6 +20,8 @@ from meet.presence import AsyncPresence
 from meet.ratelimit import limits_from, unspent_headers
 from meet.web.errors import answer_to, understood
 from meet.web.observability import request_id_of
+from sfu.edge.entrance import Entrance
+from sfu.edge.files import Files
 from sfu.edge.page import Page
 from sfu.edge.placement import Placement
 from sfu.edge.relay import Relay
@@ -42,6 +44,8 @@ def create_edge(chosen: Settings, *, page: Path, redis: Redis) -> Starlette:
         yield
         await media.close()
         await functions.close()
+        await files.close()
+        await entrance.close()
         await redis.aclose()
 
     async def answer(request: Request, error: Exception) -> Response:
@@ -59,6 +63,8 @@ def create_edge(chosen: Settings, *, page: Path, redis: Redis) -> Starlette:
     document = Page(page, signaling_url=chosen.signaling_url)
     media = Relay(to_room)
     functions = Relay(to_functions)
+    entrance = Entrance(redis, limits)
+    files = Files(redis, chosen)
     app = Starlette(
         routes=[
             WebSocketRoute("/ws/signaling", Signaling(redis, placement, limits).__call__),
@@ -69,6 +75,7 @@ def create_edge(chosen: Settings, *, page: Path, redis: Redis) -> Starlette:
             Route("/", document),
             Route("/meetings/{meeting_id}/join", document),
             Route("/assets/{rest:path}", document),
+            *files.routes(entrance),
             Route("/{rest:path}", functions),
         ],
         exception_handlers={MeetError: answer, HTTPException: answer, Exception: answer},

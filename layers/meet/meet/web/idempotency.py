@@ -93,15 +93,17 @@ class Idempotent:
 class Attempt:
     """One request under an `Idempotency-Key`, which its caller runs if `begin` says so. Every method blocks.
 
-    Raises `Invalid` for a key of another form. `identity` is what `meet.web.ratelimit` found.
+    Raises `Invalid` for a key of another form. `identity` is what `meet.web.ratelimit` found. After `lease_s` without
+    an answer, whoever repeats the request runs it again.
     """
 
-    def __init__(self, given: str, identity: object, address: str) -> None:
+    def __init__(self, given: str, identity: object, address: str, *, lease_s: int = LEASE_S) -> None:
         if not _KEY.fullmatch(given):
             raise Invalid(details={"Idempotency-Key": "Must be 1 to 255 printable ASCII characters"})
         user_id = identity.user_id if isinstance(identity, Principal) else None
         self._key = _keyed_hash(b"key", caller(user_id, address).encode(), given.encode())
         self._owner = new_id()
+        self._lease_s = lease_s
 
     def begin(self, *request: bytes) -> Response | None:
         """None where the caller is the one to run the request, else the answer of the first.
@@ -113,7 +115,7 @@ class Attempt:
             _keyed_hash(b"request", *request),
             owner=self._owner,
             now=utcnow(),
-            lease_s=LEASE_S,
+            lease_s=self._lease_s,
             keep_s=settings().idempotency_s,
         )
         if answer is None:

@@ -58,7 +58,7 @@ async def test_its_errors_are_like_everybodys(edge: Edge, method: str, path: str
 
 async def test_a_body_that_is_too_large(edge: Edge) -> None:
     async with edge("off") as client:
-        answer = await client.post("/api/v1/media/upload", content=b"x" * (MOST_BODY_BYTES + 1))
+        answer = await client.post("/api/v1/media/process", content=b"x" * (MOST_BODY_BYTES + 1))
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
     assert answer.headers["x-request-id"]
     assert "x-ratelimit-limit" not in answer.headers

@@ -1,0 +1,40 @@
+"""The routes by which the bytes of files come and go; all that is known of files beside them is the functions'."""
+
+from redis.asyncio import Redis
+from starlette.routing import Route
+
+from meet.config import Settings
+from sfu.edge import thumbnails
+from sfu.edge.deposit import Threads
+from sfu.edge.downloads import Downloads
+from sfu.edge.entrance import Endpoint, Entrance
+from sfu.edge.fetcher import Fetcher
+from sfu.edge.slots import Slots
+from sfu.edge.uploads import Uploads
+
+
+class Files:
+    """What the routes share: threads that write to the bucket, connections that read from it."""
+
+    def __init__(self, redis: Redis, chosen: Settings) -> None:
+        self._threads = Threads()
+        self._fetcher = Fetcher()
+        self._uploads = Uploads(Slots(redis, chosen.uploads_at_once), self._threads)
+        self._downloads = Downloads(self._fetcher)
+
+    def routes(self, entrance: Entrance) -> list[Route]:
+        """The routes, behind the entrance."""
+        download, thumbnail = self._downloads.download, self._downloads.thumbnail
+        table: dict[str, dict[str, Endpoint]] = {
+            "/api/v1/media/upload": {"POST": self._uploads.upload},
+            "/api/v1/media/download/{media_id}": {"GET": download, "HEAD": download},
+            "/api/v1/media/thumbnail/{media_id}": {"GET": thumbnail, "HEAD": thumbnail},
+            "/api/v1/ffmpeg/thumbnail": {"POST": thumbnails.make},
+        }
+        return [Route(path, entrance.to(path, **endpoints)) for path, endpoints in table.items()]
+
+    async def close(self) -> None:
+        """Let what runs end."""
+        await self._downloads.close()
+        await self._fetcher.close()
+        self._threads.close()
