@@ -2,5 +2,7 @@
 
 from meet.web.app import create_app, lambda_handler
 
-app = create_app("media-service")
+from . import files
+
+app = create_app("media-service", files.router)
 handler = lambda_handler(app)

@@ -10,6 +10,7 @@ import yaml
 
 import meet.store
 from functions.gateway import ROUTES, Resources
+from meet.queue import DEAD_KEPT_S, MOST_RECEIVES, VISIBILITY_S, Queue
 from meet.store.base import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -98,3 +99,19 @@ def test_tables_are_those_of_the_stores() -> None:
         expiry = row._ttl_attribute()
         expected = {"AttributeName": expiry.attr_name, "Enabled": True} if expiry else None
         assert table.get("TimeToLiveSpecification") == expected, row.table
+
+
+@pytest.mark.parametrize("queue", Queue)
+def test_queues_are_those_of_the_code(queue: Queue) -> None:
+    resources = read("infra/data.yaml")["Resources"]
+    found = {
+        each["Properties"]["QueueName"]: each for each in resources.values() if each["Type"] == "AWS::SQS::Queue"
+    }
+    assert len(found) == 2 * len(Queue)
+    name = f"${{QueuePrefix}}{queue.value}"
+    waiting, dead = found[name]["Properties"], found[f"{name}-dead"]["Properties"]
+    assert waiting["VisibilityTimeout"] == VISIBILITY_S
+    target = resources[waiting["RedrivePolicy"]["deadLetterTargetArn"].removesuffix(".Arn")]
+    assert target["Properties"] == dead
+    assert waiting["RedrivePolicy"]["maxReceiveCount"] == MOST_RECEIVES
+    assert dead["MessageRetentionPeriod"] == DEAD_KEPT_S
