@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     """Jobs estimated above this go to the queue of a container, since a Lambda ends after 15 minutes."""
     job_most_s: int = Field(4 * 3600, ge=1)
     """The most that one run of FFmpeg may take."""
+    job_lease_s: int = Field(15, ge=1)
+    """How long a worker may be silent before its job is another's."""
     job_output_bytes: int = Field(4_000_000_000, ge=1)
     job_memory_bytes: int = Field(2_000_000_000, ge=1)
 

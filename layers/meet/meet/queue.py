@@ -96,10 +96,13 @@ class Received:
     """How often it was received, this time included."""
 
 
-def send(job: Job) -> None:
-    """Have a job done. Raises `Unavailable` where SQS can't be reached; the message may be there all the same."""
+def send(job: Job, to: Queue | None = None) -> None:
+    """Have a job done: where it belongs, unless a queue is named.
+
+    Raises `Unavailable` where SQS can't be reached; the message may be there all the same.
+    """
     body = json.dumps({"job_id": job.job_id})
-    queue = Queue.of_job(job)
+    queue = to or Queue.of_job(job)
     _ask(lambda: client().send_message(QueueUrl=url(queue), MessageBody=body))
 
 
