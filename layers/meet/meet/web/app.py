@@ -63,17 +63,17 @@ class _App(FastAPI):
         return super().openapi()
 
 
-def create_app(service: str, *routers: APIRouter, health: Health | None = None) -> FastAPI:
+def create_app(service: str, *routers: APIRouter, health: Health | None = None, is_front: bool = True) -> FastAPI:
     """The application of one function.
 
-    `service` is one of `meet.web.health.SERVICES`, whose health and metrics routes are added; what `health()` returns
-    goes over the documented keys. Routes are tried in the order given, health first. Settings are read at the first
-    request.
+    `service` is one of `meet.web.health.SERVICES`, whose health and metrics routes are added, unless another function
+    of the service has them (`is_front` False); what `health()` returns goes over the documented keys. Routes are
+    tried in the order given, health first. Settings are read at the first request.
     """
     app = _App(title=service, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     routes = [
         on_this_thread(route)
-        for router in (health_router(service, health), *routers)
+        for router in (*([health_router(service, health)] if is_front else []), *routers)
         for route in router.routes
         if isinstance(route, APIRoute)
     ]
