@@ -4,20 +4,24 @@ A case is one request and what it must answer:
 
     {"name": "join", "as": "user", "method": "POST", "path": "/api/v1/meetings/{meeting}/join", "headers"?, "json"?,
      "setup"?: [{"as", "method", "path", "headers"?, "json"?, "save"?: {"meeting": "meeting_id"}}, ...],
-     "status": 200, "shape": {"joined_at": "iso8601", "ice_servers[].urls": "array"}, "text"?, "eventually"?: true}
+     "status": 200, "shape": {"joined_at": "iso8601", "ice_servers[].urls": "array"}, "text"?, "eventually"?: true,
+     "headed"?: {"content-type": "application/json"}}
 
 or what is sent on somebody's WebSocket, and the frame that must then arrive there:
 
     {"name": "chat", "as": "user", "frames": [{"type": "chat", "room_id": "{room}", "message": "hello"}],
      "until": "chat", "shape": {"message_id": "string"}, "setup"?: [...]}
 
+In the place of `json` may stand a form with a file, `"file": {"name": "video.mp4", "sample": "mp4", "fields"?: {}}`:
+its content is a sample of `tests.data.samples`, or a `text`.
+
 A step of a setup may be either; a WebSocket is opened when its owner first needs it and stays open until the case
 ends. `as` is one of `PEOPLE`. `{name}` in a path, a header, the JSON, a frame or a shape is what a step saved under
 that name; a string that is nothing else keeps the value's type. `{unique}` is a word of this run of this case alone.
 A key of a shape is a path into the answer; `list[].key` speaks of each entry, of which there must be one at least. A
 value is one of `TYPES`, or several of them: `string|null`. An answer may have more keys than its shape; a 204 has no
-body at all. `text` stands somewhere in the body. `eventually`, of a case or of a step, asks again for a few seconds:
-what the tier publishes takes one to be seen.
+body at all. `text` stands somewhere in the body, `headed` are headers with their whole values. `eventually`, of a
+case or of a step, asks again for a few seconds: what the tier publishes takes one to be seen.
 """
 
 import json
@@ -34,6 +38,8 @@ from typing import Any, Protocol
 import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
+
+from tests.data.samples import sample
 
 CASES = Path(__file__).parent / "cases"
 PEOPLE = ("anonymous", "user", "stranger", "creator", "admin")
@@ -80,6 +86,14 @@ DOCUMENTED = """
     GET    /ws/signaling/metrics
     GET    /api/v1/media/health
     GET    /api/v1/media/metrics
+    POST   /api/v1/media/upload
+    GET    /api/v1/media
+    GET    /api/v1/media/info/{media_id}
+    GET    /api/v1/media/{media_id}
+    GET    /api/v1/media/download/{media_id}
+    HEAD   /api/v1/media/download/{media_id}
+    GET    /api/v1/media/thumbnail/{media_id}
+    DELETE /api/v1/media/{media_id}
     GET    /api/v1/ai/health
     GET    /api/v1/ai/metrics
 """
@@ -206,11 +220,15 @@ class World:
     def ask(self, step: Case, saved: dict[str, object]) -> httpx.Response:
         """Make the request of a step or a case."""
         assert step["as"] in PEOPLE
+        given = step.get("file", {})
+        content = given["text"].encode() if "text" in given else sample(given["sample"]) if given else b""
         answer = self.client.request(
             step["method"],
             filled(step["path"], saved),
             headers=self.headers(step["as"]) | filled(step.get("headers", {}), saved),
             json=filled(step["json"], saved) if "json" in step else None,
+            files={"file": (given["name"], content)} if given else None,
+            data={name: str(value) for name, value in filled(given.get("fields", {}), saved).items()},
         )
         self.client.cookies.clear()  # people don't share a browser
         return answer
@@ -271,7 +289,7 @@ class Stage:
     def _success(self, step: Case) -> Any:
         answer = self._world.ask(step, self.saved)
         assert answer.is_success, f"{step['method']} {step['path']}: {answer.status_code} {answer.text}"
-        return answer.json() if answer.content else None
+        return answer.json() if "json" in answer.headers.get("content-type", "") else None
 
     def complaints(self, case: Case) -> list[str]:
         """Make the case's request; what of its answer is not as it must be."""
@@ -281,8 +299,11 @@ class Stage:
         if answer.status_code != case["status"]:
             return [f"status {answer.status_code} in place of {case['status']}: {answer.text}"]
         said = [] if answer.headers.get("x-request-id") else ["there is no X-Request-Id"]
-        if case.get("text", "") not in answer.text:
+        if "text" in case and case["text"] not in answer.text:
             said.append(f"{case['text']!r} is not in {answer.text}")
+        for name, value in filled(case.get("headed", {}), self.saved).items():
+            if answer.headers.get(name) != str(value):
+                said.append(f"the header {name} is {answer.headers.get(name)!r} in place of {value!r}")
         if answer.status_code == 204 and answer.content:
             said.append(f"a 204 with a body: {answer.text}")
         envelope = ERROR if answer.is_error and "problem" not in answer.headers["content-type"] else {}
