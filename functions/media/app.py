@@ -2,7 +2,7 @@
 
 from meet.web.app import create_app, lambda_handler
 
-from . import files
+from . import files, process
 
-app = create_app("media-service", files.router)
+app = create_app("media-service", files.router, process.router)
 handler = lambda_handler(app)

@@ -28,6 +28,9 @@ RETRY_AFTER_S = 5
 
 MediaId = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=128)]
 
+_OF_PROCESS = {"thumbnail": "generate_thumbnail", "transcode": "convert_format"}
+"""What the steps of a `process` job are called in its request, where that isn't the step's own name."""
+
 _ALIASES = ("media_id", "input_media_id", "video_media_id")
 
 
@@ -59,9 +62,14 @@ class OutputAnswer(BaseModel):
 
     @classmethod
     def all_of(cls, job: Job) -> list[Self]:
-        """The outputs of a job, in the order of what was asked for."""
+        """The outputs of a job, in the order of what was asked for, and in its words."""
+        words = _OF_PROCESS if job.kind is JobKind.PROCESS else {}
         return [
-            cls(media_id=step.media_id, operation=step.operation, url=download_url(step.media_id))
+            cls(
+                media_id=step.media_id,
+                operation=words.get(step.operation, step.operation),
+                url=download_url(step.media_id),
+            )
             for step in job.steps
         ]
 
