@@ -72,6 +72,7 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
         "/api/v1/media",
         "/api/v1/media/{proxy+}",
     ),
+    "ffmpeg": ("/api/v1/ffmpeg/{proxy+}",),
     "ai": ("/api/v1/ai/{proxy+}",),
 }
 """Each function, a folder beside this file, and the resources that it answers, with any method."""

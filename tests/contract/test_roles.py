@@ -1,8 +1,9 @@
 """Who may what: every operation of the API and every frame of the socket, by every role (decision 43).
 
-The operations come from the OpenAPI description, so that a new endpoint without a row here fails. Each cell gets a
-meeting of its own, with the creator and a participant in it, and asks once. A cell says the status; 404 hides that
-something exists, 403 says that it does.
+The operations come from the OpenAPI description, so that a new endpoint without a row here fails; those that stream
+bytes are the edge's and in no description. Each cell gets a meeting of its own, with the creator and a participant in
+it, and asks once; a file that is only read is one for all. A cell says the status; 404 hides that something exists,
+403 says that it does.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 import httpx
@@ -30,6 +32,7 @@ PUBLIC = (200, 200, 200, 200, 200)
 SIGNED_IN = (401, 200, 200, 200, 200)
 KNOWS_THE_MEETING = (401, 404, 200, 200, 200)
 RUNS_THE_MEETING = (401, 403, 403, 200, 200)
+OWNS_THE_JOB = (401, 404, 404, 200, 200)
 ADMINISTRATOR = (401, 403, 403, 403, 200)
 
 MATRIX: dict[str, tuple[int, ...]] = {
@@ -77,16 +80,27 @@ MATRIX: dict[str, tuple[int, ...]] = {
     "GET /api/v1/media/{media_id}": KNOWS_THE_MEETING,
     "GET /api/v1/media/info/{media_id}": KNOWS_THE_MEETING,
     "DELETE /api/v1/media/{media_id}": (401, 404, 403, 200, 200),
+    # of such a file
+    "POST /api/v1/media/process": KNOWS_THE_MEETING,
+    "POST /api/v1/ffmpeg/transcode": KNOWS_THE_MEETING,
+    "POST /api/v1/ffmpeg/extract-audio": KNOWS_THE_MEETING,
+    "POST /api/v1/ffmpeg/extract-video": KNOWS_THE_MEETING,
+    "POST /api/v1/ffmpeg/merge": KNOWS_THE_MEETING,
+    # the creator's
+    "GET /api/v1/ffmpeg/job/{job_id}/status": OWNS_THE_JOB,
+    "DELETE /api/v1/ffmpeg/job/{job_id}": OWNS_THE_JOB,
 }
 
 EDGE: dict[str, tuple[int, ...]] = {
     "POST /api/v1/media/upload": (401, 201, 201, 201, 201),
     "GET /api/v1/media/download/{media_id}": KNOWS_THE_MEETING,
     "GET /api/v1/media/thumbnail/{media_id}": KNOWS_THE_MEETING,
+    "POST /api/v1/ffmpeg/thumbnail": KNOWS_THE_MEETING,
 }
 """What no function answers: bytes."""
 
 PICTURE = ("picture.png", sample("png"))
+VIDEO = ("video.mp4", sample("mp4"))
 
 # Before anybody has joined, whatever the role; after joining, what each frame is answered with.
 FRAMES: dict[str, tuple[dict[str, Any], str]] = {
@@ -127,23 +141,39 @@ class Scene:
             caller = Caller(
                 self.api, caller.username, caller.password
             ).sign_in()  # what is revoked is not the scene's
-        meeting = self.new_meeting() if "{" in path else {"meeting_id": "", "room_id": ""}
+        of_room = "{meeting_id}" in path or "{room_id}" in path or "{session_id}" in path
+        meeting = self.new_meeting() if of_room else {"meeting_id": "", "room_id": ""}
         session = self.live_session(meeting) if "{session_id}" in path else ""
         ids = {
             "meeting_id": meeting["meeting_id"],
             "room_id": meeting["room_id"],
             "user_id": self.stranger.user_id,
             "session_id": session,
-            "media_id": self.file_of(meeting) if "{media_id}" in path else "",
         }
-        return caller.call(method, path.format(**ids), **self.body(operation, caller))
+        if path.startswith(("/api/v1/media/", "/api/v1/ffmpeg/")):
+            ids["media_id"] = self.new_file(PICTURE) if method == "DELETE" else self.video
+        if "{job_id}" in path:
+            ids["job_id"] = self.new_job()
+        return caller.call(method, path.format(**ids), **self.body(operation))
 
-    def file_of(self, meeting: dict[str, Any]) -> str:
-        """The id of a new file of the meeting, the creator's."""
-        said = {"meeting_id": str(meeting["meeting_number"])}
-        answer = self.creator.call("POST", "/api/v1/media/upload", files={"file": PICTURE}, data=said)
+    @cached_property
+    def video(self) -> str:
+        """The id of a file that nobody deletes."""
+        return self.new_file(VIDEO)
+
+    def new_file(self, content: tuple[str, bytes]) -> str:
+        """The id of a file that the creator has brought into a meeting of theirs."""
+        said = {"meeting_id": str(self.new_meeting()["meeting_number"])}
+        answer = self.creator.call("POST", "/api/v1/media/upload", files={"file": content}, data=said)
         media_id: str = answer.raise_for_status().json()["media_id"]
         return media_id
+
+    def new_job(self) -> str:
+        """The id of a job of the creator's, which takes a second or two."""
+        asked = {"input_media_id": self.video, "output_format": "webm", "resolution": "1080p", "preset": "slow"}
+        answer = self.creator.call("POST", "/api/v1/ffmpeg/transcode", json=asked)
+        job_id: str = answer.raise_for_status().json()["job_id"]
+        return job_id
 
     def live_session(self, meeting: dict[str, Any]) -> str:
         """The id of a session of the participant, whose socket is closed again."""
@@ -156,7 +186,7 @@ class Scene:
                 assert time.monotonic() < end, "the session is not told of"
             return session
 
-    def body(self, operation: str, caller: Caller) -> dict[str, Any]:
+    def body(self, operation: str) -> dict[str, Any]:
         name = f"roles-{secrets.token_hex(6)}"
         credentials = {"username": self.creator.username, "password": self.creator.password}
         bodies: dict[str, Callable[[], dict[str, Any]]] = {
@@ -173,6 +203,12 @@ class Scene:
             "PUT /api/v1/users/{user_id}": lambda: {"avatar_url": "https://example.com/a.png"},
             "POST /api/v1/meetings": lambda: {"title": "Roles", "start_time": "2026-01-01T09:00:00Z", "duration": 5},
             "PUT /api/v1/meetings/{meeting_id}": lambda: {"title": "Changed"},
+            "POST /api/v1/ffmpeg/transcode": lambda: {"input_media_id": self.video, "output_format": "webm"},
+            "POST /api/v1/ffmpeg/extract-audio": lambda: {"video_media_id": self.video, "audio_format": "mp3"},
+            "POST /api/v1/ffmpeg/extract-video": lambda: {"media_id": self.video},
+            "POST /api/v1/ffmpeg/merge": lambda: {"media_ids": [self.video, self.video]},
+            "POST /api/v1/ffmpeg/thumbnail": lambda: {"media_id": self.video},
+            "POST /api/v1/media/process": lambda: {"media_id": self.video, "operations": ["extract_audio"]},
         }
         if operation == "POST /api/v1/media/upload":
             return {"files": {"file": PICTURE}}

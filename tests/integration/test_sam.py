@@ -14,7 +14,7 @@ def test_a_template_is_valid(template: str, tmp_path: Path) -> None:
 
 
 def test_functions_and_layers_are_built(built: Path) -> None:
-    for name in ("Users", "Meetings", "Rooms", "Media", "Ai"):
+    for name in ("Users", "Meetings", "Rooms", "Media", "Ffmpeg", "Ai"):
         assert (built / f"{name}Function" / name.lower() / "app.py").is_file()
     assert (built / "MeetLayer" / "python" / "meet" / "web" / "app.py").is_file()
     assert (built / "DepsLayer" / "python" / "fastapi").is_dir()
