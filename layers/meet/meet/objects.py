@@ -65,6 +65,11 @@ def output_key(media_id: str, attempt: int) -> str:
     return f"{MEDIA}{media_id}/{attempt}-{secrets.token_urlsafe(12)}"
 
 
+def attempt_of(key: str) -> int:
+    """The attempt that wrote the object of an `output_key`, or its thumbnail."""
+    return int(key.rpartition("/")[2].partition("-")[0])
+
+
 def thumbnail_key(key: str) -> str:
     """Where the thumbnail of the file under `key` is."""
     return key + THUMBNAIL_SUFFIX
