@@ -21,6 +21,8 @@ from .kinds import Unreadable
 MOST_S = 90.0
 """From start to end. It is more than a child may compute (`sandbox.CPU_S`), since its bytes may come from afar."""
 
+_END_S = 5.0
+
 _log = logging.getLogger(__name__)
 _TOO_LONG = (signal.SIGXCPU, signal.SIGKILL)
 """How the kernel ends what computes too long."""
@@ -45,6 +47,7 @@ class Child:
         self._task = task
         self._how = how
         self._process: subprocess.Popen[bytes] | None = None
+        self._ready = False
         self._stopped = False
 
     def stop(self) -> None:
@@ -57,21 +60,28 @@ class Child:
         """The answer and the picture with it. Blocks; raises as `client` says."""
         with _opened(self._source) as source, self._started(source.size) as peer:
             deadline = time.monotonic() + MOST_S
-            ready = False
-            try:
-                while True:
-                    peer.settimeout(max(0.001, deadline - time.monotonic()))
+            while True:
+                with self._talking(peer, deadline):
                     word, first, second = wire.HEADER.unpack(wire.receive(peer, wire.HEADER.size))
-                    if word == wire.READY:
-                        ready = True
-                    elif word == wire.READ:
-                        peer.sendall(_read(source, first, second))
-                    else:
+                    if word == wire.DONE:
                         return _answer(peer, first, second)
-            except TimeoutError as error:
-                raise Unavailable("The file could not be examined in time. Please try again later.") from error
-            except (EOFError, ConnectionError) as error:
-                raise self._end(ready) from error
+                if word == wire.READY:
+                    self._ready = True
+                    continue
+                part = _read(source, first, second)
+                with self._talking(peer, deadline):
+                    peer.sendall(part)
+
+    @contextmanager
+    def _talking(self, peer: socket.socket, deadline: float) -> Iterator[None]:
+        """Says in our words why the child doesn't answer. Faults of the source are not among it."""
+        try:
+            peer.settimeout(_left(deadline))
+            yield
+        except TimeoutError as error:
+            raise Unavailable("The file could not be examined in time. Please try again later.") from error
+        except (EOFError, ConnectionError) as error:
+            raise self._end() from error
 
     @contextmanager
     def _started(self, size: int) -> Iterator[socket.socket]:
@@ -99,11 +109,15 @@ class Child:
                 self._process.kill()
                 self._process.wait()
 
-    def _end(self, ready: bool) -> Exception:
-        """Why there was no answer."""
+    def _end(self) -> Exception:
+        """Why there was no answer: its socket is closed, so it ends now, or is made to."""
         assert self._process is not None  # noqa: S101 - it was started
-        code = self._process.wait()
-        if not ready or code > 0 or self._stopped:
+        try:
+            code = self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        if not self._ready or code > 0 or self._stopped:
             return RuntimeError(f"The probe ended with {code}")
         _log.warning("a file ended its probe", extra={"signal": -code})
         if -code in _TOO_LONG:
@@ -129,6 +143,13 @@ class _Local:
 
     def read(self, offset: int, length: int) -> bytes:
         return os.pread(self._number, length, offset)
+
+
+def _left(deadline: float) -> float:
+    left_s = deadline - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError
+    return left_s
 
 
 def _read(source: Source, offset: int, length: int) -> bytes:

@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from meet.domain.media import Facts
 
 from .child import Child, Source
@@ -24,6 +26,7 @@ __all__ = ["Found", "Source", "Unreadable", "examine", "examine_file", "thumbnai
 AT_ONCE = 4
 """Children of all awaiting callers of this process: each may take `sandbox.MEMORY_BYTES`, so the others wait."""
 
+_facts = TypeAdapter(Facts)
 _threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="probe")
 
 
@@ -61,4 +64,4 @@ async def _outcome(child: Child) -> tuple[dict[str, Any], bytes]:
 
 
 def _found(answer: dict[str, Any], picture: bytes) -> Found:
-    return Found(kind_of(answer["mime_type"]), Facts(**answer["facts"]), picture or None)
+    return Found(kind_of(answer["mime_type"]), _facts.validate_python(answer["facts"]), picture or None)

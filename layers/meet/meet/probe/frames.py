@@ -30,8 +30,18 @@ def first_frame(container: InputContainer, track: VideoStream | AudioStream) -> 
 
 def frame_at(container: InputContainer, track: VideoStream, at_s: float) -> VideoFrame | None:
     """The frame that is seen `at_s` after the file's start: the last one that begins by then."""
-    start_s = (container.start_time or 0) / av.time_base
-    _seek(container, start_s + at_s)
+    enter_s = at_s
+    while (seen := _last_by(container, track, at_s, enter_s)) is None and enter_s > 0:
+        enter_s = enter_s / 2 if enter_s > 1 else 0  # nothing follows: further back, at last at the start
+    return seen
+
+
+def _last_by(container: InputContainer, track: VideoStream, at_s: float, enter_s: float) -> VideoFrame | None:
+    start_s = _start_s(container)
+    try:
+        _seek(container, start_s + enter_s)
+    except av.FFmpegError:
+        return None
     seen: VideoFrame | None = None
     for frame in _frames(container, track, None):
         if not isinstance(frame, VideoFrame):
@@ -44,7 +54,7 @@ def frame_at(container: InputContainer, track: VideoStream, at_s: float) -> Vide
 
 def key_frame_near(container: InputContainer, track: VideoStream, at_s: float) -> VideoFrame | None:
     """The key frame from which `at_s` would be decoded; None where the file can't be entered there."""
-    _seek(container, (container.start_time or 0) / av.time_base + at_s)
+    _seek(container, _start_s(container) + at_s)
     frame = first_frame(container, track)
     return frame if isinstance(frame, VideoFrame) else None
 
@@ -61,6 +71,10 @@ def picture(frame: VideoFrame, aspect: Fraction | None) -> Image.Image:
 def size(frame: VideoFrame) -> tuple[int, int]:
     """Width and height of the frame when it is upright."""
     return (frame.height, frame.width) if abs(frame.rotation) == 90 else (frame.width, frame.height)
+
+
+def _start_s(container: InputContainer) -> float:
+    return (container.start_time or 0) / av.time_base
 
 
 def _seek(container: InputContainer, at_s: float) -> None:

@@ -10,8 +10,8 @@ from meet.errors import Invalid
 
 Format = Literal["jpg", "png", "webp"]
 """Of pictures that are made."""
-MOST_SIDE = 8192
-"""The most pixels of a side of a picture that may be asked for."""
+MOST_SIDE = 4096
+"""The most pixels of a side of a picture that may be asked for: one of 4096x4096 takes seconds as WebP."""
 
 
 class Unreadable(Invalid):

@@ -32,8 +32,8 @@ _SIGNED: dict[str, Kind] = {
 """puremagic's extensions for what has a signature of its own."""
 
 _BRANDS: dict[bytes, Kind] = {b"qt  ": kinds.MOV, b"M4A ": kinds.M4A, b"M4B ": kinds.M4A}
-_NO_MOVIES = (b"3g", b"av", b"he", b"jp", b"mi", b"mj", b"ms", b"cr", b"da")
-"""How major brands of ISO files begin that are none of ours: 3GP, AVIF, HEIC, JPEG 2000, raw pictures, DASH segments.
+_NO_MOVIES = (b"3g", b"avif", b"avis", b"cr", b"he", b"j", b"mif", b"mj", b"msf")
+"""How major brands of ISO files begin that are none of ours: 3GP, AVIF, HEIC, JPEG 2000, raw pictures.
 https://mp4ra.org/registered-types/brands has them all."""
 _ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 """What QuickTime files begin with that are older than `ftyp`."""
