@@ -57,7 +57,7 @@ class ProcessBody(OneFile):
 
     media_id: MediaId = one_media_id("media_id")
     operations: Annotated[list[Operation], Field(min_length=1), AfterValidator(_each_once)]
-    output_format: VideoFormat | AudioFormat | PictureFormat | None = None
+    output_format: Literal[VideoFormat, AudioFormat, PictureFormat] | None = None
     """For those of the operations that can make it; the others make what they make unasked."""
     quality: Literal["low", "medium", "high"] | None = None
 

@@ -94,6 +94,14 @@ DOCUMENTED = """
     HEAD   /api/v1/media/download/{media_id}
     GET    /api/v1/media/thumbnail/{media_id}
     DELETE /api/v1/media/{media_id}
+    POST   /api/v1/media/process
+    POST   /api/v1/ffmpeg/transcode
+    POST   /api/v1/ffmpeg/extract-audio
+    POST   /api/v1/ffmpeg/extract-video
+    POST   /api/v1/ffmpeg/merge
+    POST   /api/v1/ffmpeg/thumbnail
+    GET    /api/v1/ffmpeg/job/{job_id}/status
+    DELETE /api/v1/ffmpeg/job/{job_id}
     GET    /api/v1/ai/health
     GET    /api/v1/ai/metrics
 """

@@ -89,7 +89,7 @@ def test_nonsense_is_refused_before_there_is_a_job(
     [
         ({"operations": "compress"}, "operations"),
         ({"operations": ["compress", "compress"]}, "operations"),
-        ({"operations": ["delete_everything"]}, "operations"),
+        ({"operations": ["delete_everything"]}, "operations.0"),
         ({"output_format": "exe"}, "output_format"),
         ({"quality": "best"}, "quality"),
         ({"media_id": 7}, "media_id"),
@@ -98,7 +98,7 @@ def test_nonsense_is_refused_before_there_is_a_job(
 def test_a_body_that_is_none(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError) as refused:
         ProcessBody.model_validate({"media_id": "a", "operations": ["compress"]} | changes)
-    assert {error["loc"][0] for error in refused.value.errors()} == {field}
+    assert [".".join(map(str, error["loc"])) for error in refused.value.errors()] == [field]
 
 
 @pytest.mark.parametrize(
