@@ -12,6 +12,7 @@ import argparse
 import fcntl
 import importlib.util
 import json
+import logging
 import os
 import secrets
 import signal
@@ -19,7 +20,7 @@ import socket
 import sys
 from functools import partial
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import TextIO
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,6 +28,8 @@ from pydantic import ValidationError
 from redis import Redis, RedisError
 
 from children import Children, Refused, Stopped
+from functions.workers.sweeper import SWEEPS
+from functions.workers.sweeper import handler as sweep_now
 from meet.config import Settings, settings
 from meet.errors import Unavailable
 from meet.objects import ensure_bucket
@@ -38,11 +41,15 @@ from meet.store.users import ensure_administrator
 from meet.tokens import SECRET_BYTES
 from servers import LOOPBACK, ROOT, Server, answers, check_port, free_ports, ministack, seaweedfs, valkey
 
+log = logging.getLogger("meet.up")
+
 SERVERS, INNER, EDGE = range(3)
 """The tiers, each of which needs the ones before it."""
 
 LAST_PORT = 65535
 
+SWEEP_S = 300.0
+"""As often as the schedule in template.yaml has the jobs swept."""
 READY_S = 60.0
 PATIENCE_S = 10.0
 """With a server that somebody else should have started already."""
@@ -203,6 +210,16 @@ def start_system(children: Children, chosen: Settings) -> None:
     children.wait_until(lambda: answers(f"{url}/health"), "The edge", READY_S)
 
 
+def sweep(stop_asked: Event) -> None:
+    """What the schedule does on AWS, until asked to stop."""
+    while not stop_asked.wait(SWEEP_S):
+        for name in SWEEPS:
+            try:
+                sweep_now({"sweep": name}, None)
+            except Exception:
+                log.warning("The sweep of %s failed; it is tried again in %.0f s", name, SWEEP_S, exc_info=True)
+
+
 def run(stop_asked: Event, *, services_only: bool) -> None:
     """Start everything, say so in one line, and hold until asked to stop."""
     chosen = read_settings()
@@ -225,6 +242,8 @@ def run(stop_asked: Event, *, services_only: bool) -> None:
                 print(json.dumps(env | {"MEET_JWT_SECRET": os.environ["MEET_JWT_SECRET"]}), flush=True)
             else:
                 start_system(children, chosen)
+                if not chosen.api_url:
+                    Thread(target=sweep, args=[stop_asked], daemon=True).start()
                 print(f"Meet is ready: {chosen.base_url} (Ctrl-C stops it; state and logs are in {home})", flush=True)
             children.watch()
         finally:

@@ -15,6 +15,7 @@ from meet import multipart, objects, queue
 from meet.clock import utcnow
 from meet.config import settings
 from meet.domain.media import MediaStatus
+from meet.errors import NotFound
 from meet.store import jobs, media
 
 log = logging.getLogger("meet.sweeper")
@@ -33,7 +34,7 @@ def send_lost_jobs(now: datetime) -> int:
     """Queue again the jobs that are not over, that nobody works on, and of which nothing was heard lately."""
     sent = 0
     for job in jobs.overdue(now - LOST):
-        if jobs.put_off(job, now + SENT_AGAIN):
+        if jobs.put_off(job, now=now, until=now + SENT_AGAIN):
             queue.send(job)
             log.warning("job %s, %s since %s, is queued again", job.job_id, job.status, job.created_at)
             sent += 1
@@ -45,7 +46,7 @@ def abort_uploads(now: datetime) -> int:
     since = now - 4 * timedelta(seconds=settings().upload_url_s)
     aborted = 0
     for upload in multipart.every():
-        if upload.begun_at < since and _last_arrival(upload) < since:
+        if upload.begun_at < since and _is_silent(upload, since):
             multipart.abort(upload.key, upload.upload_id)
             aborted += 1
     return aborted
@@ -77,8 +78,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     return {"swept": swept}
 
 
-def _last_arrival(upload: multipart.Upload) -> datetime:
-    return max((part.arrived_at for part in multipart.arrived(upload.key, upload.upload_id)), default=upload.begun_at)
+def _is_silent(upload: multipart.Upload, since: datetime) -> bool:
+    try:
+        return all(part.arrived_at < since for part in multipart.arrived(upload.key, upload.upload_id))
+    except NotFound:  # completed since it was listed
+        return False
 
 
 def _without_row(keys: Iterable[str]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The templates say what the code says: the same resources, methods, tables, indexes and expiries."""
 
+import json
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -10,6 +11,7 @@ import yaml
 
 import meet.store
 from functions.gateway import ROUTES, Resources
+from functions.workers.sweeper import SWEEPS
 from meet.queue import DEAD_KEPT_S, MOST_RECEIVES, VISIBILITY_S, Queue
 from meet.store.base import TABLES
 
@@ -63,6 +65,13 @@ def test_each_route_is_reached_by_its_method(area: str) -> None:
         used.setdefault(found.path, set()).update(route.methods - {"HEAD"})
     deployed = events(area)
     assert {path: methods - deployed[path] for path, methods in used.items() if methods - deployed[path]} == {}
+
+
+def test_each_sweep_is_scheduled() -> None:
+    function = read("template.yaml")["Resources"]["SweeperFunction"]["Properties"]
+    assert import_module("functions." + function["Handler"].removesuffix(".handler")).handler
+    scheduled = [json.loads(event["Properties"]["Input"]) for event in function["Events"].values()]
+    assert scheduled == [{"sweep": name} for name in SWEEPS]
 
 
 def _tables() -> dict[str, Template]:
