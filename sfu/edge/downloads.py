@@ -13,14 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from meet.clock import utcnow
-from meet.domain.media import Blob, MediaFile, MediaStatus
-from meet.envelope import CODES
-from meet.errors import Conflict, MeetError, NotFound
+from meet.domain.media import Blob, MediaFile
+from meet.errors import MeetError, NotFound
 from meet.probe.kinds import kind_of
 from meet.store import media
-from meet.web.access import readable_media
 from meet.web.auth import Principal
 from meet.web.etag import PreconditionFailed
+from meet.web.jobs import input_file
 from sfu.edge.fetcher import Fetcher, Piped
 from sfu.edge.filenames import content_disposition
 from sfu.edge.ranges import Span, Version
@@ -28,8 +27,6 @@ from sfu.edge.registration import THUMBNAIL_MIME
 
 log = logging.getLogger("meet.edge")
 
-RETRY_S = 5
-"""When to ask again for a file that a job is making."""
 GLANCE_BYTES = 2
 """Safari asks for `bytes=0-1` to learn whether ranges are served: that is no download."""
 
@@ -51,20 +48,12 @@ SAFE = {
 """Of every answer with bytes of a file. Browsers keep them for their user, and ask each time whether they may."""
 
 
-class Processing(MeetError):
-    """409: a job is still making the file."""
-
-    def __init__(self) -> None:
-        super().__init__(CODES[409], 409, "The file is still being processed", retry_after_s=RETRY_S)
-
-
-def blob_of(file: MediaFile) -> Blob:
-    """A file's bytes. Raises `Processing`, and `Conflict` (`MEDIA_FAILED`) where there will never be any."""
-    if file.status is MediaStatus.PROCESSING:
-        raise Processing
+def readable_bytes(user: Principal, media_id: str) -> tuple[MediaFile, Blob]:
+    """A file that is there, and where its bytes are. Raises what `meet.web.jobs.input_file` does. Blocks."""
+    file = input_file(user, media_id)
     if file.blob is None:
-        raise Conflict("The job that was to make this file failed or was cancelled", code="MEDIA_FAILED")
-    return file.blob
+        raise media.not_found()
+    return file, file.blob
 
 
 class Downloads:
@@ -80,8 +69,7 @@ class Downloads:
 
     async def download(self, request: Request, user: Principal) -> Response:
         """The file. A GET from its first byte on counts as a download."""
-        file = await asyncio.to_thread(readable_media, user, request.path_params["media_id"])
-        blob = blob_of(file)
+        file, blob = await asyncio.to_thread(readable_bytes, user, request.path_params["media_id"])
         inline = request.query_params.get("disposition") == "inline" and kind_of(file.mime_type).shows
         headers = {
             "Content-Type": file.mime_type,
@@ -95,10 +83,8 @@ class Downloads:
 
     async def thumbnail(self, request: Request, user: Principal) -> Response:
         """The file's picture, a JPEG that browsers may show; `NotFound` where it has none."""
-        file = await asyncio.to_thread(readable_media, user, request.path_params["media_id"])
+        file, _ = await asyncio.to_thread(readable_bytes, user, request.path_params["media_id"])
         if file.thumbnail is None:
-            if file.status is MediaStatus.PROCESSING:
-                raise Processing
             raise NotFound("This media file has no thumbnail")
         headers = {"Content-Type": THUMBNAIL_MIME, "Content-Disposition": "inline"}
         version = Version(file.thumbnail.etag, file.uploaded_at)

@@ -6,11 +6,16 @@ from starlette.routing import Route
 from meet.config import Settings
 from sfu.edge import thumbnails
 from sfu.edge.deposit import Threads
+from sfu.edge.direct import DirectUploads
 from sfu.edge.downloads import Downloads
 from sfu.edge.entrance import Endpoint, Entrance
 from sfu.edge.fetcher import Fetcher
+from sfu.edge.pending import PendingUploads
 from sfu.edge.slots import Slots
 from sfu.edge.uploads import Uploads
+
+SWEPT_AFTER = 4
+"""How many times as long as its URLs are good a direct upload may take (`Settings.upload_url_s`)."""
 
 
 class Files:
@@ -19,7 +24,9 @@ class Files:
     def __init__(self, redis: Redis, chosen: Settings) -> None:
         self._threads = Threads()
         self._fetcher = Fetcher()
-        self._uploads = Uploads(Slots(redis, chosen.uploads_at_once), self._threads)
+        slots = Slots(redis, chosen.uploads_at_once)
+        self._uploads = Uploads(slots, self._threads)
+        self._direct = DirectUploads(PendingUploads(redis, SWEPT_AFTER * chosen.upload_url_s), slots)
         self._downloads = Downloads(self._fetcher)
 
     def routes(self, entrance: Entrance) -> list[Route]:
@@ -27,6 +34,9 @@ class Files:
         download, thumbnail = self._downloads.download, self._downloads.thumbnail
         table: dict[str, dict[str, Endpoint]] = {
             "/api/v1/media/upload": {"POST": self._uploads.upload},
+            "/api/v1/media/uploads": {"POST": self._direct.begin},
+            "/api/v1/media/uploads/{upload_id}": {"GET": self._direct.read, "DELETE": self._direct.delete},
+            "/api/v1/media/uploads/{upload_id}/complete": {"POST": self._direct.complete},
             "/api/v1/media/download/{media_id}": {"GET": download, "HEAD": download},
             "/api/v1/media/thumbnail/{media_id}": {"GET": thumbnail, "HEAD": thumbnail},
             "/api/v1/ffmpeg/thumbnail": {"POST": thumbnails.make},

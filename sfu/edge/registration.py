@@ -1,7 +1,7 @@
 """From bytes in the bucket to a media file: what they are is found out, and only then is there a row that names them.
 
-Before the row, nobody can reach the object; whatever goes wrong until then deletes it. What can't be deleted now, or
-whose row may have been written although no answer came, is left to the sweeper, which knows both.
+Before the row, nobody can reach the object; whoever put it there deletes it where it can't be a file. What can't be
+deleted now, or whose row may have been written although no answer came, is left to the sweeper, which knows both.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ from meet import objects
 from meet.clock import utcnow
 from meet.config import settings
 from meet.domain.media import Blob, FileType, MediaFile
-from meet.domain.meeting import Meeting
 from meet.envelope import CODES
 from meet.errors import Conflict, MeetError, Unavailable
 from meet.probe import client as probe
+from meet.probe.client import Found
 from meet.store import media
 from meet.web.access import meeting_of_room
 from meet.web.auth import Principal
@@ -79,32 +79,44 @@ class Labels:
     filename: str
     """As the client sent it; it may be empty."""
     description: str
-    meeting: Meeting | None
+    meeting_id: str | None
+    meeting_number: int | None
 
 
 async def labels(user: Principal, filename: str, said: Description) -> Labels:
     """The labels of a new file; `NotFound` where the user may not see the meeting that it is to belong to."""
-    meeting = None
-    if said.meeting_id is not None:
-        meeting = await asyncio.to_thread(meeting_of_room, user, str(said.meeting_id))
-    return Labels(filename, said.description, meeting)
+    if said.meeting_id is None:
+        return Labels(filename, said.description, None, None)
+    meeting = await asyncio.to_thread(meeting_of_room, user, str(said.meeting_id))
+    return Labels(filename, said.description, meeting.meeting_id, meeting.number)
 
 
-async def register(user: Principal, media_id: str, blob: Blob, labelled: Labels) -> MediaFile:
-    """The file whose content is `blob`. Where it can't be one, the object is deleted.
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """An object of which it is known what it is."""
 
-    Raises `Unreadable` (400), `TooLarge`, and `Unavailable`.
+    blob: Blob
+    found: Found
+    thumbnail: Blob | None
+
+
+async def examined(blob: Blob) -> Examined:
+    """What an object is, with its thumbnail beside it. Raises `Unreadable` (400), `TooLarge`, and `Unavailable`."""
+    found = await probe.examine(Stored(blob.key, blob.size))
+    check_size(blob.size, found.kind.file_type)
+    thumbnail = None
+    if found.thumbnail is not None:
+        key = objects.thumbnail_key(blob.key)
+        thumbnail = await asyncio.to_thread(objects.put_bytes, key, found.thumbnail, THUMBNAIL_MIME)
+    return Examined(blob, found, thumbnail)
+
+
+async def register(user: Principal, media_id: str, content: Examined, labelled: Labels) -> MediaFile:
+    """The file with this content, or the one that was registered with it before.
+
+    Where this raises `Unavailable`, the row may be there all the same.
     """
-    try:
-        found = await probe.examine(Stored(blob.key, blob.size))
-        check_size(blob.size, found.kind.file_type)
-        thumbnail = None
-        if found.thumbnail is not None:
-            key = objects.thumbnail_key(blob.key)
-            thumbnail = await asyncio.to_thread(objects.put_bytes, key, found.thumbnail, THUMBNAIL_MIME)
-    except BaseException:
-        await forget(blob.key)
-        raise
+    found = content.found
     file = MediaFile(
         media_id=media_id,
         owner_id=user.user_id,
@@ -112,11 +124,11 @@ async def register(user: Principal, media_id: str, blob: Blob, labelled: Labels)
         file_type=found.kind.file_type,
         mime_type=found.kind.mime_type,
         uploaded_at=utcnow(),
-        blob=blob,
-        thumbnail=thumbnail,
+        blob=content.blob,
+        thumbnail=content.thumbnail,
         facts=found.facts,
-        meeting_id=labelled.meeting.meeting_id if labelled.meeting else None,
-        meeting_number=labelled.meeting.number if labelled.meeting else None,
+        meeting_id=labelled.meeting_id,
+        meeting_number=labelled.meeting_number,
         description=labelled.description,
     )
     return await asyncio.to_thread(_create, file)

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated, Self
 
-from pydantic import AliasChoices, BaseModel, Field, StrictFloat, StrictInt, StrictStr
+from pydantic import BaseModel, Field, StrictFloat, StrictInt
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -14,10 +14,10 @@ from meet.errors import Invalid
 from meet.probe import client as probe
 from meet.probe.kinds import MOST_SIDE, Format
 from meet.store import media
-from meet.web.access import readable_media
 from meet.web.auth import Principal
 from meet.web.files import PREFIX, download_url
-from sfu.edge.downloads import blob_of
+from meet.web.jobs import MediaId, OneFile, one_media_id
+from sfu.edge.downloads import readable_bytes
 from sfu.edge.filenames import MOST_CHARS
 from sfu.edge.json_body import json_body
 from sfu.edge.once import once
@@ -30,10 +30,10 @@ CODECS: dict[Format, str] = {"jpg": "mjpeg", "png": "png", "webp": "webp"}
 Side = Annotated[StrictInt, Field(ge=1, le=MOST_SIDE)]
 
 
-class ThumbnailBody(BaseModel):
+class ThumbnailBody(OneFile):
     """What is wanted. The picture has exactly this size: the whole of the source in its own shape, on black."""
 
-    media_id: StrictStr = Field(validation_alias=AliasChoices("media_id", "input_media_id", "video_media_id"))
+    media_id: MediaId = one_media_id("media_id")
     timestamp: StrictFloat | StrictInt = Field(0, ge=0)
     """Seconds from the start of a video; an image has one moment."""
     width: Side = 320
@@ -73,8 +73,7 @@ async def make(request: Request, user: Principal) -> Response:
     asked = body.read(ThumbnailBody)
 
     async def made() -> Response:
-        source = await asyncio.to_thread(readable_media, user, asked.media_id)
-        blob = blob_of(source)
+        source, blob = await asyncio.to_thread(readable_bytes, user, asked.media_id)
         _check(source, asked.timestamp)
         picture = await probe.thumbnail(
             Stored(blob.key, blob.size),

@@ -37,6 +37,7 @@ from sfu.edge.registration import (
     Description,
     TooLarge,
     check_size,
+    examined,
     forget,
     labels,
     register,
@@ -137,7 +138,12 @@ class Uploads:
             raise
 
         async def made() -> Response:
-            file = await register(user, reception.media_id, blob, labelled)
+            try:
+                content = await examined(blob)
+            except BaseException:
+                await forget(blob.key)
+                raise
+            file = await register(user, reception.media_id, content, labelled)
             answer = MediaAnswer.of(file).model_dump()
             return JSONResponse(answer, 201, {"Location": f"{PREFIX}/{file.media_id}"})
 

@@ -11,6 +11,10 @@ import httpx
 import pytest
 from PIL import Image
 
+from meet.clock import new_id, utcnow
+from meet.config import settings
+from meet.domain.media import FileType, MediaFile, MediaStatus
+from meet.store import base, media
 from tests.bucket import Bucket, eventually
 from tests.conftest import System
 from tests.contract.people import Caller, client, meeting_of, newcomer
@@ -179,6 +183,37 @@ def test_bytes_that_are_gone(owner: Caller, system: System) -> None:
     [key] = bucket.keys() - before
     bucket.s3.delete_object(Bucket=bucket.name, Key=key)
     assert owner.call("GET", path_of(file)).status_code == 404
+
+
+def test_a_file_without_bytes(system: System, owner: Caller) -> None:
+    """A job is to make it, or was to."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in system.env.items():
+            environment.setenv(name, value)
+        settings.cache_clear()
+        file = MediaFile(
+            media_id=new_id(),
+            owner_id=owner.user_id,
+            filename="later.mp4",
+            file_type=FileType.VIDEO,
+            mime_type="video/mp4",
+            uploaded_at=utcnow(),
+            status=MediaStatus.PROCESSING,
+            job_id="a job",
+        )
+        media.create(file)
+        asked = [("GET", f"/api/v1/media/{kind}/{file.media_id}", None) for kind in ("download", "thumbnail")]
+        asked.append(("POST", THUMBNAIL, {"media_id": file.media_id}))
+        for method, path, body in asked:
+            answer = owner.call(method, path, json=body)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (409, "MEDIA_PROCESSING")
+            assert int(answer.headers["retry-after"]) > 0
+        assert media.fail(file.media_id)
+        for method, path, body in asked:
+            answer = owner.call(method, path, json=body)
+            assert (answer.status_code, answer.headers.get("retry-after")) == (409, None)
+    settings.cache_clear()
+    base._connect.cache_clear()
 
 
 def test_no_thumbnail_of_a_text(owner: Caller, text: dict[str, Any]) -> None:

@@ -18,6 +18,9 @@ from tests.contract.people import Caller, client, meeting_of, newcomer
 from tests.data.samples import HEIGHT, MIME_TYPES, SECONDS, WIDTH, sample
 
 UPLOAD = "/api/v1/media/upload"
+DIRECT = "/api/v1/media/uploads"
+LONG = b"".join(b"%015d\n" % number for number in range(1_100_000))
+"""More than a part of either kind."""
 LIMITS = '{"image": 2, "document": 20, "video": 20, "audio": 20}'
 FILE_TYPES = {"video": ("mp4", "webm", "mkv", "avi", "mov", "flv"), "image": ("jpg", "png", "gif", "webp", "bmp")}
 FILE_TYPES |= {"audio": ("mp3", "wav", "ogg", "flac", "aac", "m4a"), "document": ("pdf", "txt")}
@@ -104,8 +107,8 @@ def test_what_is_no_accepted_file_leaves_nothing(
 def test_the_limit_of_a_type_is_refused_as_soon_as_it_is_passed(small: System, owner: Caller, bucket: Bucket) -> None:
     """The answer is there while most of the announced file hasn't been sent, nor ever is."""
     before = bucket.keys()
-    with sending(small, owner, 15_000_000) as (connection, send):
-        send(sample("png") + bytes(2_000_000))
+    with sending(small, owner, 15_000_000) as (connection, go_on):
+        go_on(sample("png") + bytes(2_000_000))
         answer = connection.getresponse()
         body = answer.read()
     assert answer.status == 413
@@ -130,17 +133,16 @@ def test_parts_of_a_file_that_is_too_large_are_deleted(owner: Caller, bucket: Bu
 
 
 def test_a_large_file_comes_in_parts_and_comes_back(owner: Caller, bucket: Bucket) -> None:
-    content = b"".join(b"%015d\n" % number for number in range(1_200_000))
-    file = upload(owner, "long.txt", content).raise_for_status().json()
-    assert file["size"] == len(content)
+    file = upload(owner, "long.txt", LONG).raise_for_status().json()
+    assert file["size"] == len(LONG)
     assert bucket.uploads() == []
-    assert owner.call("GET", urlsplit(file["url"]).path).content == content
+    assert owner.call("GET", urlsplit(file["url"]).path).content == LONG
 
 
 def test_a_client_that_goes_away_leaves_nothing(small: System, owner: Caller, bucket: Bucket) -> None:
     before = bucket.keys()
-    with sending(small, owner, 18_000_000) as (_, send):
-        send(b"line of text\n" * 1_000_000)
+    with sending(small, owner, 18_000_000) as (_, go_on):
+        go_on(b"line of text\n" * 1_000_000)
         eventually(bucket.uploads, lambda open_: len(open_) == 1)
     eventually(bucket.uploads, lambda open_: open_ == [])
     assert bucket.keys() == before
@@ -254,3 +256,95 @@ def sending(system: System, caller: Caller, length: int) -> Iterator[tuple[HTTPC
         yield connection, connection.send
     finally:
         connection.close()
+
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator[httpx.Client]:
+    """What a browser is to the bucket: nobody it knows."""
+    with httpx.Client(timeout=30, trust_env=False) as made:
+        yield made
+
+
+def begin(caller: Caller, content: bytes, **said: Any) -> httpx.Response:
+    return caller.call("POST", DIRECT, json={"filename": "direct.txt", "size": len(content)} | said)
+
+
+def send(storage: httpx.Client, begun: dict[str, Any], content: bytes) -> None:
+    for part in begun["parts"]:
+        start = (part["part_number"] - 1) * begun["part_size"]
+        storage.put(part["url"], content=content[start : start + part["size"]]).raise_for_status()
+
+
+def complete(caller: Caller, begun: dict[str, Any]) -> httpx.Response:
+    return caller.call("POST", urlsplit(begun["complete_url"]).path)
+
+
+def test_a_direct_upload(owner: Caller, bucket: Bucket, storage: httpx.Client) -> None:
+    answer = begin(owner, LONG, description="direct")
+    assert answer.status_code == 201, answer.text
+    begun = answer.json()
+    assert [part["size"] for part in begun["parts"]] == [16 << 20, len(LONG) - (16 << 20)]
+    early = complete(owner, begun)
+    assert (early.status_code, early.json()["error"]["code"]) == (409, "UPLOAD_INCOMPLETE")
+    first = begun["parts"][0]
+    storage.put(first["url"], content=LONG[: first["size"]]).raise_for_status()
+    rest = owner.call("GET", answer.headers["location"]).json()
+    assert [part["part_number"] for part in rest["parts"]] == [2]
+    send(storage, rest, LONG)
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda _: complete(owner, begun), range(3)))
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    answers.append(complete(owner, begun))
+    files = [answer.json() for answer in answers if answer.status_code == 201]
+    assert all(file == files[0] for file in files)
+    assert (files[0]["media_id"], files[0]["size"], files[0]["description"]) == (
+        begun["upload_id"],
+        len(LONG),
+        "direct",
+    )
+    assert owner.call("GET", urlsplit(files[0]["url"]).path).content == LONG
+    assert bucket.uploads() == []
+
+
+def test_a_part_of_another_size_is_not_taken(owner: Caller, storage: httpx.Client) -> None:
+    begun = begin(owner, b"text").json()
+    [part] = begun["parts"]
+    assert storage.put(part["url"], content=b"longer text").status_code == 403
+    assert storage.put(part["url"] + "0", content=b"text").status_code == 403
+    assert complete(owner, begun).status_code == 409
+    assert owner.call("DELETE", f"{DIRECT}/{begun['upload_id']}").status_code == 204
+
+
+def test_what_is_sent_directly_is_examined(owner: Caller, bucket: Bucket, storage: httpx.Client) -> None:
+    before = bucket.keys()
+    page = b"<!doctype html><script>alert(1)</script>"
+    begun = begin(owner, page, filename="page.jpg").json()
+    send(storage, begun, page)
+    assert complete(owner, begun).status_code == 400
+    assert complete(owner, begun).status_code == 404
+    assert bucket.keys() == before
+
+
+def test_who_may_go_on_with_a_direct_upload(owner: Caller, bucket: Bucket) -> None:
+    stranger = newcomer(owner.api, "stranger")
+    begun = begin(owner, b"text").json()
+    path = f"{DIRECT}/{begun['upload_id']}"
+    for method, target in (("GET", path), ("DELETE", path), ("POST", f"{path}/complete")):
+        assert stranger.call(method, target).status_code == 404
+    assert owner.call("DELETE", path).status_code == 204
+    assert owner.call("DELETE", path).status_code == 404
+    assert complete(owner, begun).status_code == 404
+    assert bucket.uploads() == []
+
+
+def test_direct_uploads_have_the_same_limits(owner: Caller) -> None:
+    user = newcomer(owner.api, "busy")
+    large = begin(user, b"", size=3_000_000, file_type="image")
+    assert (large.status_code, large.json()["error"]["message"]) == (413, "File size exceeds maximum limit of 2MB")
+    assert begin(user, b"").status_code == 400
+    assert begin(user, b"x", filename="").status_code == 400
+    assert begin(user, b"x", meeting_id=10**9).status_code == 404
+    begun = [begin(user, b"text").json() for _ in range(3)]
+    assert begin(user, b"text").status_code == 429
+    assert user.call("DELETE", f"{DIRECT}/{begun[0]['upload_id']}").status_code == 204
+    assert begin(user, b"text").status_code == 201
