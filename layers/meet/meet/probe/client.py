@@ -11,19 +11,15 @@ and whatever the source raises while it is read. An awaiting caller that is canc
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from meet.domain.media import Facts, FileType
+from meet.domain.media import Facts
 
-from . import ffprobe
 from .child import Child, Source
-from .kinds import Format, Found, Kind, Unreadable, kind_of, thumbnail_at_s
-from .sniff import SNIFFED, sniff
+from .kinds import Format, Found, Unreadable, kind_of
 
 __all__ = ["Found", "Source", "Unreadable", "examine", "examine_file", "thumbnail", "thumbnail_file"]
 
@@ -48,36 +44,15 @@ async def thumbnail(
 
 
 def examine_file(path: Path) -> Found:
-    """As `examine`; blocks. Without PyAV, FFmpeg's own programs are asked."""
-    kind = _without_av(path)
-    if kind is None:
-        return _found(*Child(path, "examine").run())
-    kind, facts = ffprobe.measure(path, kind)
-    if kind.file_type is not FileType.VIDEO:
-        return Found(kind, facts)
-    with ffprobe.frame(path, kind, thumbnail_at_s(facts.duration_s or 0)) as frame:
-        seen = examine_file(frame)
-    return Found(kind, replace(facts, width=seen.facts.width, height=seen.facts.height), seen.thumbnail)
+    """As `examine`; blocks."""
+    return _found(*Child(path, "examine").run())
 
 
 def thumbnail_file(
     path: Path, *, at_s: float = 0, width: int = 320, height: int = 180, format: Format = "jpg"
 ) -> bytes:
-    """As `thumbnail`; blocks. Without PyAV, FFmpeg's own programs are asked."""
-    kind = _without_av(path)
-    if kind is None:
-        return Child(path, "picture", at_s, width, height, format).run()[1]
-    with ffprobe.frame(path, kind, at_s) as frame:
-        return thumbnail_file(frame, width=width, height=height, format=format)
-
-
-def _without_av(path: Path) -> Kind | None:
-    """The kind of a file of video or sound, where no child can read those."""
-    if find_spec("av"):
-        return None
-    with path.open("rb") as file:
-        kind = sniff(file.read(SNIFFED))
-    return kind if kind is not None and kind.file_type in (FileType.VIDEO, FileType.AUDIO) else None
+    """As `thumbnail`; blocks."""
+    return Child(path, "picture", at_s, width, height, format).run()[1]
 
 
 async def _outcome(child: Child) -> tuple[dict[str, Any], bytes]:

@@ -1,18 +1,14 @@
 """The child's two tasks on a file that it has never seen."""
 
-from importlib.util import find_spec
 from typing import BinaryIO
 
 from PIL import Image
 
 from meet.domain.media import FileType
 
-from . import documents, images, kinds, pictures
+from . import documents, images, kinds, pictures, tracks
 from .kinds import Format, Found, Kind, Unreadable
 from .sniff import SNIFFED, sniff
-
-if find_spec("av"):
-    from . import tracks  # where PyAV isn't, `client` asks `ffprobe` instead
 
 _ID3_HEAD = 10
 

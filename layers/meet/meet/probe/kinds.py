@@ -68,21 +68,6 @@ SOUND = {MP4: M4A, MOV: M4A, WEBM: WEBM_AUDIO, MKV: MKA}
 """What a file of a kind is that has sound and no picture."""
 
 
-def kind_with(kind: Kind, *, picture: bool, sound: bool) -> Kind:
-    """What a file of video or sound is that has these tracks, which its first bytes don't tell; or `Unreadable`."""
-    if not picture and not sound:
-        raise Unreadable("The file has neither picture nor sound")
-    if not picture and kind.file_type is VIDEO:
-        if kind not in SOUND:
-            raise Unreadable(f"A file of {kind.mime_type} must have a picture")
-        return SOUND[kind]
-    if picture and kind.file_type is AUDIO:
-        if kind is not M4A:
-            raise Unreadable(f"A file of {kind.mime_type} may not have a picture")
-        return MP4
-    return kind
-
-
 def kind_of(mime_type: str) -> Kind:
     """The kind of a `MediaFile.mime_type`; `KeyError` where there is none."""
     return _BY_MIME[mime_type]
@@ -101,14 +86,5 @@ class Found:
     """A JPEG, `THUMBNAIL_WIDTH` wide at most; None where there is no picture."""
 
 
-MOST_LENGTH_S = 30 * 24 * 3600
-"""What says to be longer is not believed."""
-MOST_RATE = 240
-"""Frames a second above which a rate is the clock's and not the camera's."""
 THUMBNAIL_WIDTH = 320
 """Of the thumbnail that every picture gets; its height follows, up to twice this."""
-
-
-def thumbnail_at_s(duration_s: float) -> float:
-    """When a video's thumbnail is taken: a tenth into it, but within ten seconds. The beginning is often black."""
-    return min(duration_s / 10, 10.0)

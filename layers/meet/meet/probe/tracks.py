@@ -5,21 +5,28 @@ from contextlib import suppress
 from typing import BinaryIO
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import Image
 
-from meet.domain.media import Facts
+from meet.domain.media import Facts, FileType
 
-from . import frames, pictures
+from . import frames, kinds, pictures
 from .container import codec_name, opened, tracks
-from .kinds import MOST_LENGTH_S, MOST_RATE, Found, Kind, Unreadable, kind_with, thumbnail_at_s
+from .kinds import Found, Kind, Unreadable
 
 WALK_S = 15.0
 """For going over the packets of a file that doesn't say how long it is, which is to read the whole of it."""
+MOST_LENGTH_S = 30 * 24 * 3600
+"""What says to be longer is not believed."""
 _GUESSED = {"mp3", "aac"}
 """Demuxers that guess the length by the bit rate of the first frames."""
+_MOST_RATE = 240
+"""Frames a second above which a rate is the clock's and not the camera's."""
+_THUMBNAIL_AT, _THUMBNAIL_BY_S = 0.1, 10.0
+"""The thumbnail is taken after this part of the video, but not later: the beginning is often black."""
 
 
 def read_tracks(file: BinaryIO, size: int, kind: Kind) -> Found:
@@ -30,7 +37,7 @@ def read_tracks(file: BinaryIO, size: int, kind: Kind) -> Found:
     """
     with opened(file, kind) as container:
         video, audio = tracks(container)
-        kind = kind_with(kind, picture=video is not None, sound=audio is not None)
+        kind = _kind(kind, video, audio)
         if kind.reader == "mov":
             _check_whole(container, size)
         duration_s, rate = _said(container, video)
@@ -56,8 +63,9 @@ def read_tracks(file: BinaryIO, size: int, kind: Kind) -> Found:
         if seen is None or video is None:
             return Found(kind, facts)
         if duration_s is not None:
+            at_s = min(_THUMBNAIL_AT * duration_s, _THUMBNAIL_BY_S)
             with suppress(av.FFmpegError):  # it can't be entered in the middle: the first frame it is
-                seen = frames.key_frame_near(container, video, thumbnail_at_s(duration_s)) or seen
+                seen = frames.key_frame_near(container, video, at_s) or seen
         return Found(kind, facts, pictures.thumbnail(frames.picture(seen, video.sample_aspect_ratio)))
 
 
@@ -69,6 +77,21 @@ def picture_at(file: BinaryIO, kind: Kind, at_s: float) -> Image.Image:
         if video is None or frame is None:
             raise Unreadable("The file has no picture")
         return frames.picture(frame, video.sample_aspect_ratio)
+
+
+def _kind(kind: Kind, video: VideoStream | None, audio: AudioStream | None) -> Kind:
+    """What a file is with these tracks, which its first bytes don't tell."""
+    if video is None and audio is None:
+        raise Unreadable("The file has neither picture nor sound")
+    if video is None and kind.file_type is FileType.VIDEO:
+        if kind not in kinds.SOUND:
+            raise Unreadable(f"A file of {kind.mime_type} must have a picture")
+        return kinds.SOUND[kind]
+    if video is not None and kind.file_type is FileType.AUDIO:
+        if kind is not kinds.M4A:
+            raise Unreadable(f"A file of {kind.mime_type} may not have a picture")
+        return kinds.MP4
+    return kind
 
 
 def _check_whole(container: InputContainer, size: int) -> None:
@@ -85,7 +108,7 @@ def _said(container: InputContainer, video: VideoStream | None) -> tuple[float |
     rate = float(video.average_rate or 0) if video else 0
     return (
         duration_s if 0 < duration_s <= MOST_LENGTH_S else None,
-        rate if 0 < rate <= MOST_RATE else None,
+        rate if 0 < rate <= _MOST_RATE else None,
     )
 
 
