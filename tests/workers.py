@@ -30,6 +30,8 @@ from meet.queue import Queue
 from meet.store import base, jobs, media
 
 LEASE_S = 2
+ASK_S = 0.05
+"""Between two questions: the one process of the local stack that answers them works for the workers as well."""
 PATIENCE_S = 90.0
 """For what happens at last, on a busy machine."""
 
@@ -143,7 +145,7 @@ def until(ask: Callable[[], Any], what: str = "it") -> Any:
     deadline = time.monotonic() + PATIENCE_S
     while not (answer := ask()):
         assert time.monotonic() < deadline, f"{what} did not happen"
-        time.sleep(0.01)
+        time.sleep(ASK_S)
     return answer
 
 

@@ -5,6 +5,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -53,39 +54,35 @@ def orderly(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     }
 
 
-def claimed(_: Bench, job: Job) -> bool:
-    return jobs.get(job.job_id).attempt > 0
-
-
-def uploading(bench: Bench, job: Job) -> bool:
-    return bool(bench.objects_of(job)) or jobs.get(job.job_id).is_over
-
-
-MOMENTS = {"when it is claimed": claimed, "when bytes are in the bucket": uploading}
-
-
 def test_every_kind_of_job_survives_the_death_of_its_worker(
     bench: Bench, orderly: dict[str, Callable[[], Job]]
 ) -> None:
-    ordered = []
-    for moment in MOMENTS.values():
-        for order in orderly.values():
-            job = order()
-            queue.send(job)
-            worker = bench.start_worker()
-            until(lambda moment=moment, job=job: moment(bench, job), "the moment to kill")
-            worker.kill()
-            worker.join()
-            ordered.append(job)
-    bench.start_worker()
+    """Each job loses a worker that has lately taken it, and another whose bytes are in the bucket already."""
+    ordered = [order() for order in orderly.values()]
     for job in ordered:
-        until(lambda job=job: jobs.get(job.job_id).is_over, f"the end of {job}")
+        queue.send(job)
+    workers = [bench.start_worker() for _ in ordered]
+    until(lambda: all(jobs.get(job.job_id).attempt for job in ordered), "a worker for each")
+    for worker in workers:
+        kill(worker)
+    left = list(ordered)
+    while left:
+        worker = bench.start_worker()
+        with_bytes = until(lambda jobs=left: [job for job in jobs if bench.objects_of(job)], "bytes in the bucket")
+        kill(worker)
+        left = [job for job in left if job not in with_bytes]
+    bench.start_worker()
     until(lambda: not bench.waiting(Queue.FFMPEG.full_name), "the end of the queue")
     for job in ordered:
         assert bench.assert_made_once(job).progress == 100
     assert bench.waiting(Queue.FFMPEG.dead_name) == 0
     bench.stop()
     assert not list(Path(bench.env["MEET_HOME"], "jobs").glob("*/*/*")), "files of jobs are left"
+
+
+def kill(worker: BaseProcess) -> None:
+    worker.kill()
+    worker.join()
 
 
 @pytest.mark.skipif(not SOAK, reason="takes minutes: MEET_SOAK=1")
@@ -97,8 +94,7 @@ def test_at_any_moment(bench: Bench, orderly: dict[str, Callable[[], Job]], kind
     worker = bench.start_worker()
     until(lambda: jobs.get(whole.job_id).is_over, "the end")
     took_s = time.monotonic() - began
-    worker.kill()
-    worker.join()
+    kill(worker)
     moments = random.Random(SEED)
     ordered = []
     for _ in range(KILLS):
@@ -106,12 +102,9 @@ def test_at_any_moment(bench: Bench, orderly: dict[str, Callable[[], Job]], kind
         queue.send(job)
         worker = bench.start_worker()
         worker.join(moments.uniform(0, 1.1 * took_s))
-        worker.kill()
-        worker.join()
+        kill(worker)
         ordered.append(job)
     bench.start_worker()
-    for job in ordered:
-        until(lambda job=job: jobs.get(job.job_id).is_over, f"the end of {job}")
     until(lambda: not bench.waiting(Queue.FFMPEG.full_name), "the end of the queue")
     for job in ordered:
         bench.assert_made_once(job)

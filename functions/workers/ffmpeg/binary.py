@@ -25,7 +25,7 @@ OPTIONAL = frozenset({"libvorbis"})
 ASKED_S = 30.0
 """What FFmpeg gets to say what it is, on a machine that is busy."""
 
-_VERSION = re.compile(r"^ffmpeg version n?(\S+)")
+_VERSION = re.compile(r"^ffmpeg version n?(\S+)", re.MULTILINE)
 _ENCODER = re.compile(r"^ [AVS]\S{5} (\S+)", re.MULTILINE)
 
 
@@ -65,14 +65,15 @@ def find() -> str:
 
 def inspect(path: str) -> Binary:
     """What the FFmpeg at `path` is. Raises `Missing` where it doesn't run, is too old or lacks an encoder."""
-    told = _VERSION.search(_asked(path, "-version"))
+    said = _asked(path)
+    told = _VERSION.search(said)
     if told is None:
         raise Missing(f"{path} is no FFmpeg: set MEET_FFMPEG to one.")
     version = told[1]
     major = re.match(r"\d+", version)  # a build of the development branch has a commit in its place
     if major and int(major[0]) < LEAST_VERSION:
         raise Missing(f"{path} is FFmpeg {version}, which is too old: set MEET_FFMPEG to {LEAST_VERSION} or later.")
-    binary = Binary(path, version, frozenset(_ENCODER.findall(_asked(path, "-encoders"))) & ENCODERS)
+    binary = Binary(path, version, frozenset(_ENCODER.findall(said)) & ENCODERS)
     if lacking := binary.lacks - OPTIONAL:
         names = ", ".join(sorted(lacking))
         raise Missing(f"{path} (FFmpeg {version}) was built without {names}: set MEET_FFMPEG to a complete one.")
@@ -86,12 +87,14 @@ def _packaged() -> str | None:
     return path
 
 
-def _asked(path: str, question: str) -> str:
+def _asked(path: str) -> str:
+    """Its encoders, and the banner with its version."""
     try:
         answer = subprocess.run(  # noqa: S603 - the configured FFmpeg, and a fixed question
-            [path, "-hide_banner", question],
+            [path, "-encoders"],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
             timeout=ASKED_S,

@@ -30,6 +30,10 @@ WATCH_S = 0.2
 ERRORS_KEPT = 4096
 """Bytes of the last that FFmpeg says of what went wrong."""
 OPEN_FILES = 256
+GRACE_S = 5
+"""Of computing, for FFmpeg to end by itself."""
+ENDED_BY_SIGNAL = 255
+"""FFmpeg's exit code when it took a signal as a wish that it ends; nobody but the kernel (SIGXCPU) has one here."""
 MOST_SAID = 300
 """Characters of it that are told on."""
 
@@ -114,7 +118,7 @@ def _ends_with_us() -> list[str]:
 def _confine(pid: int, within: Limits) -> None:
     try:
         resource.prlimit(pid, resource.RLIMIT_DATA, (within.memory_bytes,) * 2)
-        resource.prlimit(pid, resource.RLIMIT_CPU, (within.cpu_s,) * 2)
+        resource.prlimit(pid, resource.RLIMIT_CPU, (within.cpu_s, within.cpu_s + GRACE_S))
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (within.output_bytes,) * 2)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (OPEN_FILES,) * 2)
         resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
@@ -180,7 +184,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _failure(code: int, log: str, within: Limits) -> Exception:
     if code in (-signal.SIGXFSZ, 128 + signal.SIGXFSZ) or "File too large" in log:
         return _too_large(within, log)
-    if code == -signal.SIGXCPU:
+    if code == ENDED_BY_SIGNAL:
         return Failed("It takes more computing than a job may.", log)
     if "Cannot allocate memory" in log or "Out of memory" in log:
         return Failed("It takes more memory than a job may.", log)
