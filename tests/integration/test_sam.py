@@ -18,8 +18,10 @@ def test_functions_and_layers_are_built(built: Path) -> None:
         assert (built / f"{name}Function" / name.lower() / "app.py").is_file()
     assert (built / "MeetLayer" / "python" / "meet" / "web" / "app.py").is_file()
     assert (built / "DepsLayer" / "python" / "fastapi").is_dir()
-    unzipped = sum(file.stat().st_size for layer in ("MeetLayer", "DepsLayer") for file in _files(built / layer))
-    assert unzipped < 250 * 2**20  # Lambda's limit on a function with its layers
+    assert (built / "FfmpegLayer" / "bin" / "ffmpeg").stat().st_mode & 0o111
+    for layers in (("MeetLayer", "DepsLayer"), ("MeetLayer", "FfmpegLayer")):
+        unzipped = sum(file.stat().st_size for layer in layers for file in _files(built / layer))
+        assert unzipped < 250 * 2**20  # Lambda's limit on a function with its layers
 
 
 def _files(folder: Path) -> list[Path]:

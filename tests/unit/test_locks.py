@@ -40,6 +40,11 @@ def test_every_package_has_hashes_and_no_address(lock: str) -> None:
     assert all("--hash=sha256:" in entry for entry in packages)
 
 
+def test_the_workers_layer_has_what_the_rest_runs_on() -> None:
+    layer, everything = pins("layers/ffmpeg/requirements.txt"), pins("requirements.lock")
+    assert {name: everything.get(name) for name in layer} == layer
+
+
 def test_both_environments_have_the_same_runtime() -> None:
     runtime, everything = pins("requirements.lock"), pins("requirements-dev.lock")
     assert {name: everything.get(name) for name in runtime} == runtime

@@ -67,6 +67,16 @@ def test_each_route_is_reached_by_its_method(area: str) -> None:
     assert {path: methods - deployed[path] for path, methods in used.items() if methods - deployed[path]} == {}
 
 
+def test_the_worker_is_fed_by_the_queue() -> None:
+    """AWS refuses the mapping where a message would be seen again while the function may still run."""
+    function = read("template.yaml")["Resources"]["FfmpegWorkerFunction"]["Properties"]
+    assert import_module("functions." + function["Handler"].removesuffix(".handler")).handler
+    assert function["Timeout"] <= VISIBILITY_S
+    event = function["Events"]["Jobs"]["Properties"]
+    assert event["Queue"] == "Data.Outputs.FfmpegQueueArn"
+    assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
 def test_each_sweep_is_scheduled() -> None:
     function = read("template.yaml")["Resources"]["SweeperFunction"]["Properties"]
     assert import_module("functions." + function["Handler"].removesuffix(".handler")).handler
