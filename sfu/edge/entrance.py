@@ -145,10 +145,10 @@ class Guarded:
         try:
             await answer(scope, receive, leave)
         except Exception:
-            # Its head has gone out: to break off is all that is left to tell. uvicorn does, without another log.
             log.exception("the answer to request %s broke off", state["request_id"])
-            if not answered:
-                await answer_to(scope, MeetError(CODES[500], 500, UNEXPECTED))(scope, receive, leave)
+            if answered:
+                raise
+            await answer_to(scope, MeetError(CODES[500], 500, UNEXPECTED))(scope, receive, leave)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response:
         check_target(scope)

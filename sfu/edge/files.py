@@ -45,6 +45,7 @@ class Files:
 
     async def close(self) -> None:
         """Let what runs end."""
+        await self._uploads.close()
         await self._downloads.close()
         await self._fetcher.close()
         self._threads.close()

@@ -112,6 +112,11 @@ class Uploads:
     def __init__(self, slots: Slots, threads: Threads) -> None:
         self._slots = slots
         self._threads = threads
+        self._aborting: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Wait until nothing is left of what was broken off."""
+        await asyncio.gather(*self._aborting)
 
     async def upload(self, request: Request, user: Principal) -> Response:
         """Take a file; 201 with what is known of it."""
@@ -134,7 +139,7 @@ class Uploads:
             labelled = await labels(user, form.filename or "", _description(form.fields))
             blob = await reception.finish()
         except BaseException:
-            await reception.abort()
+            await self._abort(reception)
             raise
 
         async def made() -> Response:
@@ -159,6 +164,13 @@ class Uploads:
             await forget(blob.key)
             return first
         return await kept(attempt, made())
+
+    async def _abort(self, reception: Reception) -> None:
+        """To its end, also where this process is told to stop and the request is cancelled again."""
+        task = asyncio.create_task(reception.abort())
+        self._aborting.add(task)
+        task.add_done_callback(self._aborting.discard)
+        await asyncio.shield(task)
 
 
 async def pieces(request: Request) -> AsyncIterator[bytes]:
