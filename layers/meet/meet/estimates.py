@@ -1,8 +1,9 @@
 """How long a job will take: by a table, corrected by how long jobs of its kind took of late.
 
-The table has what FFmpeg 5.1 needed of one core for 1280x720 pictures of moving patterns with noise (measured
-2026-11-22), and is divided by the two cores that the worker's Lambda has. Real pictures are easier and other machines
-are not the same, so each kind of job has a factor in Redis (hash `job-speed`), which follows what was measured.
+The table has what FFmpeg 5.1 needed of one core for 1280x720 pictures of moving patterns with noise, and is divided
+by the two cores that the worker's Lambda has. Measured (2026-11-22) were all presets of H.264, two or three of H.265
+and VP9, and the middle one of VP8; the others lie where H.264's do. Real pictures are easier and other machines are
+not the same, so each kind of job has a factor in Redis (hash `job-speed`), which follows what jobs took.
 """
 
 from __future__ import annotations

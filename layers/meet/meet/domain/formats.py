@@ -1,7 +1,7 @@
 """What a job may be asked for: formats and the codecs that each can carry, sizes, bit rates, and their words.
 
-Which codec goes into which container was tried with FFmpeg 5.1 and 8, writing and reading again; MP4 carries Vorbis
-there too, but no registration says how (https://mp4ra.org), and no browser plays it.
+Which codec goes into which container was tried with FFmpeg 5.1, writing and reading again (2026-11-22). Its MP4
+carries Vorbis too, but no registration says how (https://mp4ra.org), and no browser plays it.
 """
 
 from __future__ import annotations

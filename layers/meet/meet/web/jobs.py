@@ -98,9 +98,12 @@ def input_file(user: Principal, media_id: str) -> MediaFile:
 def begin(user: Principal, kind: JobKind, inputs: Sequence[MediaFile], orders: Sequence[Order]) -> Job:
     """Start a job that carries out these orders, each of which becomes a file of the user's.
 
-    The files belong to the meeting that all inputs belong to. Raises `Invalid` where the job would take longer than
-    any may, and `Unavailable` where it can't be queued; then there is none.
+    The files belong to the meeting that all inputs belong to. Raises `Invalid` where the job would take longer, or
+    has more to read, than any may, and `Unavailable` where it can't be queued; then there is none.
     """
+    size = sum({file.media_id: file.blob.size for file in inputs if file.blob}.values())
+    if size > settings().job_output_bytes:  # what is made of them has about as many
+        raise Invalid(f"The files have {size} bytes together, and a job may have {settings().job_output_bytes}")
     now = utcnow()
     job_id = new_id()
     steps = tuple(Step(new_id(), order.operation, order.options) for order in orders)

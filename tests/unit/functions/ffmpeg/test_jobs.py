@@ -9,7 +9,7 @@ import pytest
 
 from meet import queue
 from meet.domain.job import JobKind, JobStatus
-from meet.domain.media import FileType, MediaStatus
+from meet.domain.media import Blob, FileType, MediaStatus
 from meet.errors import Unavailable
 from meet.store import jobs, media
 from tests.unit.functions.conftest import Http
@@ -146,6 +146,14 @@ def test_a_job_that_no_worker_could_finish_is_refused(http: Http, add: Add, bear
     answer = http.post(TRANSCODE, headers=bearer("alice"), json={"media_id": "a", "output_format": "webm"})
     refused(answer)
     assert "a job may take 14400 s" in answer.text
+
+
+def test_files_that_are_too_much_together_are_refused(http: Http, add: Add, bearer: Bearer) -> None:
+    add("a", blob=Blob("a", 2_500_000_000, "e")), add("b", blob=Blob("b", 2_500_000_000, "e"))
+    assert http.post(MERGE, headers=bearer("alice"), json={"media_ids": ["a", "a"]}).status_code == 200
+    answer = http.post(MERGE, headers=bearer("alice"), json={"media_ids": ["a", "b"]})
+    assert answer.status_code == 400
+    assert "5000000000 bytes together" in answer.text
 
 
 def test_a_job_that_could_not_be_queued_is_none(
