@@ -3,7 +3,7 @@
 import resource
 
 CPU_S = 30
-"""Of one file. A picture of 150 megapixels takes about 3, a minute of video that must be decoded about 10."""
+"""Of one file. A PNG of 133 megapixels takes about 4, and 6 where it can be seen through."""
 MEMORY_BYTES = 1_500_000_000
 """Of address space, of which the interpreter and FFmpeg's libraries are about 300 MB: enough for the largest picture
 that is allowed (`images.MOST_PIXELS`, 4 bytes each) and its reduced copy, and for video of 8192x4320."""
