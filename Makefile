@@ -20,7 +20,8 @@ bench: .venv/ready-dev $(SERVERS)
 
 soak: .venv/ready-dev $(SERVERS)
 	MEET_SOAK=1 $(RUN) -m pytest tests/contract tests/integration/test_fuzz.py tests/unit/sfu/test_loss.py tests/e2e/test_loss.py \
-	  tests/e2e/test_ten.py tests/e2e/test_throttled.py tests/integration/test_hostile.py tests/unit/meet/probe -q
+	  tests/e2e/test_ten.py tests/e2e/test_throttled.py tests/integration/test_hostile.py tests/integration/test_worker_kills.py \
+	  tests/unit/meet/probe -q
 
 lock: .venv/ready-dev
 	localstack/lock.sh
