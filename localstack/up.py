@@ -10,7 +10,6 @@ everything in order with exit code 0; whatever goes wrong is one sentence on sta
 
 import argparse
 import fcntl
-import importlib.util
 import json
 import logging
 import os
@@ -192,8 +191,7 @@ def start_system(children: Children, chosen: Settings) -> None:
     if not chosen.api_url:
         env |= {"MEET_GATEWAY_PORT": str(gateway_port), "MEET_API_URL": f"http://{LOOPBACK}:{gateway_port}"}
         children.start("gateway", INNER, [sys.executable, "-m", "functions.gateway"], env)
-        if importlib.util.find_spec("functions.workers.ffmpeg.__main__"):
-            children.start("ffmpeg", INNER, [sys.executable, "-m", "functions.workers.ffmpeg"], env)
+        children.start("ffmpeg", INNER, [sys.executable, "-m", "functions.workers.ffmpeg"], env)
     for index, port in enumerate(inner_ports):
         own = {"MEET_PROCESS_INDEX": str(index), "MEET_INNER_PORT": str(port)}
         children.start(f"media-{index}", INNER, [sys.executable, "-m", "sfu"], env | own)

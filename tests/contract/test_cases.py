@@ -13,7 +13,7 @@ or what is sent on somebody's WebSocket, and the frame that must then arrive the
      "until": "chat", "shape": {"message_id": "string"}, "setup"?: [...]}
 
 In the place of `json` may stand a form with a file, `"file": {"name": "video.mp4", "sample": "mp4", "fields"?: {}}`:
-its content is a sample of `tests.data.samples`, or a `text`.
+its content is a sample of `tests.data.samples`, or a `text`; or `content`, which is sent as it is.
 
 A step of a setup may be either; a WebSocket is opened when its owner first needs it and stays open until the case
 ends. `as` is one of `PEOPLE`. `{name}` in a path, a header, the JSON, a frame or a shape is what a step saved under
@@ -87,6 +87,10 @@ DOCUMENTED = """
     GET    /api/v1/media/health
     GET    /api/v1/media/metrics
     POST   /api/v1/media/upload
+    POST   /api/v1/media/uploads
+    GET    /api/v1/media/uploads/{upload_id}
+    POST   /api/v1/media/uploads/{upload_id}/complete
+    DELETE /api/v1/media/uploads/{upload_id}
     GET    /api/v1/media
     GET    /api/v1/media/info/{media_id}
     GET    /api/v1/media/{media_id}
@@ -235,6 +239,7 @@ class World:
             filled(step["path"], saved),
             headers=self.headers(step["as"]) | filled(step.get("headers", {}), saved),
             json=filled(step["json"], saved) if "json" in step else None,
+            content=step.get("content"),
             files={"file": (given["name"], content)} if given else None,
             data={name: str(value) for name, value in filled(given.get("fields", {}), saved).items()},
         )
