@@ -17,6 +17,8 @@ FILE = "file"
 """The name of the field that the file is in."""
 MOST_FIELDS = 20
 MOST_FIELD_BYTES = 64 * 1024
+MOST_HEADER_BYTES = 32 * 1024
+"""Of a part's header, where the file's name is: one of 5000 characters is shortened, not refused."""
 
 
 class UploadForm:
@@ -52,6 +54,7 @@ class UploadForm:
                     "on_part_end": self._part_end,
                     "on_end": self._end,
                 },
+                max_header_size=MOST_HEADER_BYTES,
             )
         except FormParserError as error:
             _refuse(f"The form's boundary can't be used: {error}")

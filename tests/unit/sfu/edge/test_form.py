@@ -50,6 +50,11 @@ def test_a_name_in_utf_8() -> None:
     assert form.filename == "会议 – schön.mp4"
 
 
+def test_a_long_name() -> None:
+    form, _ = read(part("file", b"x", filename="名" * 5000) + b"--b0--")
+    assert form.filename == "名" * 5000
+
+
 @pytest.mark.parametrize(
     ("body", "named"),
     [
