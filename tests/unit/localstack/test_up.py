@@ -3,24 +3,28 @@
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 from types import ModuleType
 
 import pytest
+from botocore.exceptions import ClientError
 
 from meet.config import Settings
+from meet.errors import Unavailable
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 
 
 @pytest.fixture
-def up(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def up(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """`localstack/up.py`, which is a script and in no package."""
     monkeypatch.syspath_prepend(str(ROOT / "localstack"))
     import up
 
-    return up
+    yield up
+    up.settings.cache_clear()
 
 
 def test_the_secret_is_made_once_and_is_for_its_owner_alone(up: ModuleType, tmp_path: Path) -> None:
@@ -89,3 +93,50 @@ def test_a_wrong_address_is_named_before_anything_starts(
     with pytest.raises(up.Refused) as refused:
         up.read_settings()
     assert str(refused.value) == f"{name} is wrong: {says}."
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("video=10", "MEET_UPLOAD_LIMITS is wrong: it must be a JSON object."),
+        ("[10]", "MEET_UPLOAD_LIMITS must be a JSON object with keys of video, audio, image, document."),
+        ('{"movie": 10}', "MEET_UPLOAD_LIMITS must be a JSON object with keys of video, audio, image, document."),
+        ('{"video": 0}', "MEET_UPLOAD_LIMITS must have megabytes, above 0, as values."),
+    ],
+)
+def test_wrong_limits_of_uploads_are_named_before_anything_starts(
+    up: ModuleType, monkeypatch: pytest.MonkeyPatch, wrong: str, says: str
+) -> None:
+    monkeypatch.setenv("MEET_UPLOAD_LIMITS", wrong)
+    with pytest.raises(up.Refused) as refused:
+        up.read_settings()
+    assert str(refused.value) == says
+
+
+def test_keys_that_the_bucket_refuses_are_named(up: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise ClientError({"Error": {"Code": "InvalidAccessKeyId", "Message": "no such key"}}, "CreateBucket")
+
+    for name in ("create_tables", "ensure_administrator", "ensure_queues"):
+        monkeypatch.setattr(up, name, lambda: None)
+    monkeypatch.setattr(up, "ensure_bucket", refuse)
+    monkeypatch.setenv("MEET_S3_ENDPOINT_URL", "http://127.0.0.1:9000")
+    up.read_settings()
+    with pytest.raises(up.Refused, match=r"S3 at http://127\.0\.0\.1:9000 .*no such key.*AWS_ACCESS_KEY_ID"):
+        up.prepare_store()
+
+
+def test_a_sweep_that_fails_does_not_end_the_others(up: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    swept: list[str] = []
+    stop_asked = Event()
+
+    def sweep(event: dict[str, str], _: object) -> None:
+        swept.append(event["sweep"])
+        if len(swept) == 2 * len(up.SWEEPS):
+            stop_asked.set()
+        raise Unavailable
+
+    monkeypatch.setattr(up, "sweep_now", sweep)
+    monkeypatch.setattr(up, "SWEEP_S", 0.001)
+    up.sweep(stop_asked)
+    assert swept == [*up.SWEEPS, *up.SWEEPS]
