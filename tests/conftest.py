@@ -1,8 +1,8 @@
 """Real servers and whole running systems for the tests that need them; unit tests start nothing.
 
 * `backend`: the environment of DynamoDB, SQS, S3 and Redis, started once a session on free ports.
-* `start_system`: `with start_system(MEET_SFU_PROCESSES="2") as system:` runs a whole system on top of it, with a bucket,
-  tables, queues and a Redis database of its own; keyword arguments override its environment.
+* `start_system`: `with start_system(MEET_SFU_PROCESSES="2") as system:` runs a whole system on top of it, with
+  a bucket, tables, queues and a Redis database of its own; keyword arguments override its environment.
 * `system`: one such system for everybody, with rate limits off. `base_url` is its URL.
 """
 
