@@ -8,7 +8,7 @@ from tests.conftest import ROOT
 from tests.integration.conftest import sam
 
 
-@pytest.mark.parametrize("template", ["template.yaml", "infra/data.yaml", "infra/network.yaml"])
+@pytest.mark.parametrize("template", ["template.yaml", "infra/data.yaml", "infra/network.yaml", "infra/worker.yaml"])
 def test_a_template_is_valid(template: str, tmp_path: Path) -> None:
     assert "is a valid SAM Template" in sam("validate", "--lint", "--template", ROOT / template, home=tmp_path)
 

@@ -1,7 +1,9 @@
 """The templates say what the code says: the same resources, methods, tables, indexes and expiries."""
 
 import json
+import re
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
@@ -12,6 +14,7 @@ import yaml
 import meet.store
 from functions.gateway import ROUTES, Resources
 from functions.workers.sweeper import SWEEPS
+from meet.config import Settings
 from meet.queue import DEAD_KEPT_S, MOST_RECEIVES, VISIBILITY_S, Queue
 from meet.store.base import TABLES
 
@@ -75,6 +78,22 @@ def test_the_worker_is_fed_by_the_queue() -> None:
     event = function["Events"]["Jobs"]["Properties"]
     assert event["Queue"] == "Data.Outputs.FfmpegQueueArn"
     assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_the_container_of_long_jobs_is_told_what_the_function_of_short_ones_is() -> None:
+    [container] = read("infra/worker.yaml")["Resources"]["Task"]["Properties"]["ContainerDefinitions"]
+    told = {variable["Name"] for variable in container["Environment"]}
+    everybody = set(read("template.yaml")["Globals"]["Function"]["Environment"]["Variables"])
+    assert everybody - told == {"MEET_PUBLIC_BASE_URL", "MEET_JWT_SECRET"}, "a worker answers nobody"
+    assert {name.removeprefix("MEET_").lower() for name in told} <= Settings.model_fields.keys()
+
+
+def test_the_container_is_made_of_what_is_there() -> None:
+    dockerfile = (ROOT / "functions" / "workers" / "ffmpeg" / "Dockerfile").read_text()
+    copied = [word for line in dockerfile.splitlines() if line.startswith("COPY ") for word in line.split()[1:-1]]
+    assert copied
+    assert [path for path in copied if not (ROOT / path).exists()] == []
+    assert find_spec(re.search(r'"-m", "([\w.]+)"', dockerfile)[1])  # type: ignore[index]  # None fails the test, too
 
 
 def test_each_sweep_is_scheduled() -> None:
