@@ -302,7 +302,7 @@ class Stage:
     def _success(self, step: Case) -> Any:
         answer = self._world.ask(step, self.saved)
         assert answer.is_success, f"{step['method']} {step['path']}: {answer.status_code} {answer.text}"
-        return answer.json() if "json" in answer.headers.get("content-type", "") else None
+        return answer.json() if answer.content and "json" in answer.headers.get("content-type", "") else None
 
     def complaints(self, case: Case) -> list[str]:
         """Make the case's request; what of its answer is not as it must be."""
