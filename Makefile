@@ -4,13 +4,20 @@ INSTALL = $(PYTHON) localstack/install.py
 RUN = .venv/bin/python
 SERVERS = .venvs/ministack/ready .venvs/servers/ready
 
-.PHONY: up test check bench soak lock setup
+.PHONY: up test test-unit test-contract check bench soak lock setup
 up: .venv/ready $(SERVERS)
 	@exec $(RUN) localstack/up.py
 
 test: check $(SERVERS) .venvs/sam/ready .venvs/npm/ready
 	@localstack/debian-packages.sh chromium firefox-esr jq curl ip=iproute2 turnserver=coturn
-	$(RUN) -m pytest
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-unit test-contract
+	$(RUN) -m pytest tests/integration tests/e2e
+
+# Side by side, one a core: neither measures time, and the tests after them want the machine for themselves.
+test-unit:
+	$(RUN) -m pytest tests/unit
+test-contract:
+	$(RUN) -m pytest tests/contract
 
 check: .venv/ready-dev
 	$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy && $(RUN) -m mypy localstack/up.py
