@@ -33,8 +33,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with each function and layer as it would be deployed, made for the Python that runs the tests."""
     folder = tmp_path_factory.mktemp("sam")
     (folder / "infra").mkdir()
-    for name in ("template.yaml", "infra/data.yaml", "infra/network.yaml"):
-        (folder / name).write_text((ROOT / name).read_text().replace("python3.11", RUNTIME))
+    for path in (ROOT / "template.yaml", *(ROOT / "infra").glob("*.yaml")):
+        (folder / path.relative_to(ROOT)).write_text(path.read_text().replace("python3.11", RUNTIME))
     template, output = folder / "template.yaml", folder / "built"
     cache = ROOT / ".cache" / "sam"  # the dependencies' layer is built anew only when its requirements change
     where = ("--template", template, "--base-dir", ROOT, "--build-dir", output)

@@ -103,6 +103,10 @@ def test_at_any_moment(bench: Bench, orderly: dict[str, Callable[[], Job]], kind
         worker = bench.start_worker()
         worker.join(moments.uniform(0, 1.1 * took_s))
         kill(worker)
+        # by the next one, before the next kill: whose workers die five times is left to people
+        worker = bench.start_worker()
+        until(lambda job=job: jobs.get(job.job_id).is_over, "the end")
+        kill(worker)
         ordered.append(job)
     bench.start_worker()
     until(lambda: not bench.waiting(Queue.FFMPEG.full_name), "the end of the queue")
