@@ -8,6 +8,7 @@
 
 import json
 import os
+import random
 import secrets
 import signal
 import socket
@@ -45,12 +46,17 @@ StartSystem = Callable[..., AbstractContextManager[System]]
 
 
 def unused_media_port() -> int:
-    """A port of loopback that nobody uses now, by UDP or by TCP: a media process takes both."""
+    """A port of loopback that nobody uses now, by UDP or by TCP: a media process takes both.
+
+    It is none of those that the kernel gives to clients (32768 and above), since another test's may take any of them
+    before it is used.
+    """
     while True:
-        port = unused_port(socket.SOCK_DGRAM)
-        with socket.socket() as one:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one, socket.socket() as other:
             try:
                 one.bind(("127.0.0.1", port))
+                other.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return port

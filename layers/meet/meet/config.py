@@ -99,6 +99,15 @@ class Settings(BaseSettings):
     job_output_bytes: int = Field(4_000_000_000, ge=1)
     job_memory_bytes: int = Field(2_000_000_000, ge=1)
 
+    recording_lease_s: int = Field(45, ge=1)
+    """How long a media process may be silent before its recording or stream is taken for dead."""
+    recording_wait_s: float = Field(20, ge=0)
+    """How long a stop waits for the file (decision 19)."""
+    egress_allow: str = ""
+    """Networks that RTMP may be sent to though they are private, comma-separated: `10.1.0.0/16,127.0.0.1`."""
+    egress_most: int = Field(8, ge=0)
+    """The most recordings and streams of one media process."""
+
     stun_urls: str = "stun:stun.l.google.com:19302"
     turn_urls: str = ""
     """Comma-separated, for example `turn:turn.example.com:3478?transport=udp`."""
@@ -137,6 +146,13 @@ class Settings(BaseSettings):
         for part in filter(None, (part.strip() for part in value.split(","))):
             if part != "*":
                 ip_network(part)
+        return value
+
+    @field_validator("egress_allow")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for part in filter(None, (part.strip() for part in value.split(","))):
+            ip_network(part)
         return value
 
     @field_validator("redis_url")

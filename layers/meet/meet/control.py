@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 
 REPLY_TTL_S = 30
 
-Kind = Literal["close-room", "remove-participant", "set-media-state"]
+Kind = Literal[
+    "close-room",
+    "remove-participant",
+    "set-media-state",
+    "start-recording",
+    "pause-recording",
+    "resume-recording",
+    "stop-recording",
+    "start-stream",
+    "stop-stream",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,12 @@ class Command:
     `remove-participant` {meeting_number, user_id, reason}: that participant leaves; unknown is fine.
     `set-media-state` {meeting_number, peer_id, audio_enabled?, video_enabled?, screen_sharing?, video_quality?}:
     the reply's `data` is {user_id, media_state}; status `not-found` where the peer is gone.
+    `start-recording` {meeting_number, recording_id, quality, audio, video, screen}: `ok` once it runs, again: the
+    same; `not-found` where nobody is in the room, `refused` with {reason} where the recorder does not start.
+    `pause-recording`, `resume-recording`, `stop-recording` {meeting_number, recording_id}: `not-found` where it
+    doesn't run. `stop` answers when all is in the bucket and the job that makes the file is queued.
+    `start-stream` {meeting_number, stream_id, stream_type, width, height, bitrate_bps, frame_rate, rtmp_url?} and
+    `stop-stream` {meeting_number, stream_id}: likewise.
     """
 
     kind: Kind

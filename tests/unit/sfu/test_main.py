@@ -19,14 +19,9 @@ from meet.config import Settings, settings
 from meet.presence import Presence
 from sfu import __main__ as main
 from sfu.signaling.connection import CLOSE_RESTART, CLOSE_UNAUTHORIZED
+from tests.conftest import unused_media_port
 
 from .conftest import FakeMeetings
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.fixture
@@ -38,7 +33,7 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> Any:
             "MEET_JWT_SECRET": "x" * 32,
             "MEET_BIND_HOST": "127.0.0.1",
             "MEET_ANNOUNCED_IP": "127.0.0.1",
-            "MEET_UDP_PORT": str(free_port(socket.SOCK_DGRAM)),
+            "MEET_UDP_PORT": str(unused_media_port()),
         }
         for name, value in (values | overrides).items():
             monkeypatch.setenv(name, value)

@@ -25,6 +25,8 @@ class JobKind(StrEnum):
     MERGE = "merge"
     PROCESS = "process"
     """Several operations on one file, each with an output of its own."""
+    COMPOSE = "compose"
+    """One file out of a recording's tracks. Its single step names the recording where others name a media file."""
 
 
 class JobStatus(StrEnum):
@@ -65,9 +67,9 @@ class Step:
     """One output of a job and how it is made."""
 
     media_id: str
-    """Of the output, which was allocated with the job."""
+    """Of the output, which was allocated with the job; of `compose`, the recording's id."""
     operation: str
-    """`transcode`, `extract_audio`, `extract_video`, `merge`, `thumbnail` or `compress`."""
+    """`transcode`, `extract_audio`, `extract_video`, `merge`, `thumbnail`, `compress` or `compose`."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What the request asked for, checked: JSON values under the document's names."""
 
