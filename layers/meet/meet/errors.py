@@ -80,8 +80,8 @@ class NotFound(MeetError):
 class Conflict(MeetError):
     """409: it exists already, or its state does not allow this now."""
 
-    def __init__(self, message: str, code: str = "RESOURCE_CONFLICT") -> None:
-        super().__init__(code, 409, message)
+    def __init__(self, message: str, code: str = "RESOURCE_CONFLICT", *, details: Details = None) -> None:
+        super().__init__(code, 409, message, details=details)
 
 
 class Unavailable(MeetError):
