@@ -1,24 +1,21 @@
-"""The FFmpeg that is run: where it is, which one it is, and whether it can do all that jobs ask for.
+"""The FFmpeg that is run: which one it is, and whether it can do all that jobs ask for.
 
-It is looked for where `MEET_FFMPEG` says, else on the PATH (Debian's), in the layer of a Lambda, and in the wheel
-`imageio-ffmpeg`. The one in the layer lacks Vorbis' better encoder: those jobs go to the queue of a container.
+The one in the layer of a Lambda lacks Vorbis' better encoder: those jobs go to the queue of a container.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import import_module
-from importlib.util import find_spec
 
-from meet.config import settings
+from meet.ffmpeg import Missing, find
 
 from .formats import ENCODERS
 
-LAYER = "/opt/bin/ffmpeg"
+__all__ = ["Binary", "Missing", "ffmpeg", "inspect"]
+
 LEAST_VERSION = 5
 """The oldest major version that all commands were tried with."""
 OPTIONAL = frozenset({"libvorbis"})
@@ -27,10 +24,6 @@ ASKED_S = 30.0
 
 _VERSION = re.compile(r"^ffmpeg version n?(\S+)", re.MULTILINE)
 _ENCODER = re.compile(r"^ [AVS]\S{5} (\S+)", re.MULTILINE)
-
-
-class Missing(Exception):
-    """There is no FFmpeg that can do the work; the text names the cure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +46,6 @@ def ffmpeg() -> Binary:
     return inspect(find())
 
 
-def find() -> str:
-    """The path of the FFmpeg to use."""
-    if settings().ffmpeg:
-        return settings().ffmpeg
-    found = shutil.which("ffmpeg") or shutil.which(LAYER) or _packaged()
-    if found is None:
-        raise Missing("There is no FFmpeg: `apt install ffmpeg`, `pip install imageio-ffmpeg`, or set MEET_FFMPEG.")
-    return found
-
-
 def inspect(path: str) -> Binary:
     """What the FFmpeg at `path` is. Raises `Missing` where it doesn't run, is too old or lacks an encoder."""
     said = _asked(path)
@@ -78,13 +61,6 @@ def inspect(path: str) -> Binary:
         names = ", ".join(sorted(lacking))
         raise Missing(f"{path} (FFmpeg {version}) was built without {names}: set MEET_FFMPEG to a complete one.")
     return binary
-
-
-def _packaged() -> str | None:
-    if find_spec("imageio_ffmpeg") is None:
-        return None
-    path: str = import_module("imageio_ffmpeg").get_ffmpeg_exe()
-    return path
 
 
 def _asked(path: str) -> str:

@@ -23,6 +23,16 @@ BITRATES_BPS: Mapping[Quality, int] = MappingProxyType({"low": 1_000_000, "mediu
 rounded (support.google.com/youtube/answer/2853702)."""
 FRAME_RATE = 30
 
+PLAYLIST = "playlist.m3u8"
+"""HLS's multivariant playlist, which names the others beside it."""
+MANIFEST = "manifest.mpd"
+"""DASH's. Both name the same CMAF segments, `.m4s`."""
+
+
+def stream_prefix(stream_id: str) -> str:
+    """Of every object of a stream: what its playlists name lies beside them."""
+    return f"streams/{stream_id}/"
+
 
 class StreamStatus(StrEnum):
     """Where a stream is in its life."""

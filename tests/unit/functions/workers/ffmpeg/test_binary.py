@@ -8,6 +8,7 @@ import pytest
 
 from functions.workers.ffmpeg import binary
 from functions.workers.ffmpeg.formats import ENCODERS
+from meet import ffmpeg
 from meet.config import settings
 
 HEADER = "Encoders:\n V..... = Video\n ------\n"
@@ -31,7 +32,7 @@ def pretended(folder: Path, version: str, encoders: frozenset[str]) -> str:
 
 
 def test_the_one_that_is_here_can_do_all() -> None:
-    found = binary.inspect(binary.find())
+    found = binary.inspect(ffmpeg.find())
     assert found.lacks == frozenset()
 
 
@@ -63,18 +64,3 @@ def test_what_is_none_is_refused(tmp_path: Path) -> None:
         binary.inspect(str(tmp_path / "nothing"))
     with pytest.raises(binary.Missing, match="is no FFmpeg"):
         binary.inspect("/bin/echo")
-
-
-def test_the_setting_counts_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MEET_FFMPEG", "/somewhere/ffmpeg")
-    settings.cache_clear()
-    assert binary.find() == "/somewhere/ffmpeg"
-
-
-def test_the_packaged_one_where_there_is_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(binary.shutil, "which", lambda _: None)
-    monkeypatch.setattr(binary, "_packaged", lambda: "/wheel/ffmpeg")
-    assert binary.find() == "/wheel/ffmpeg"
-    monkeypatch.setattr(binary, "_packaged", lambda: None)
-    with pytest.raises(binary.Missing, match="There is no FFmpeg"):
-        binary.find()
