@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from meet.domain.formats import FORMATS, NAMED_HEIGHTS, size_of
 from meet.domain.job import Job, JobStatus, Step
@@ -45,6 +45,15 @@ SIZE = (1280, 720)
 """Where a file doesn't say."""
 COMPRESSED_SIDE = {"low": 480, "medium": 720}
 """The shorter side of what is compressed, at most."""
+
+COMPOSED_S: Mapping[str, float] = MappingProxyType({"h264": 0.05, "vp9": 0.05})
+"""Of a core, for a megapixel of a recording's picture that is drawn and encoded, by codec."""
+COMPOSED_TILE = 0.5
+"""Megapixels of a camera in a call of several."""
+REMUXED_SHARE = 0.02
+"""Of the length of a recording that is only copied, or has no picture."""
+MOST_DECODED = 9
+"""People whose cameras are counted: few rooms have more that are switched on."""
 
 LEARNED = 0.2
 """The share of the newest measurement in a factor."""
@@ -89,6 +98,8 @@ def kind_of(step: Step) -> str:
 
 def by_the_table_s(step: Step, inputs: Sequence[MediaFile]) -> float:
     """Seconds that the table gives a step; at least `START_S`."""
+    if step.operation == "compose":
+        return START_S + _composed_s(step.options)
     moved_s = 8 * sum(file.blob.size for file in inputs if file.blob) / TRANSFER_BPS
     return START_S + moved_s + sum(_work_s(step, file) for file in inputs) / CORES
 
@@ -118,7 +129,23 @@ def _work_s(step: Step, file: MediaFile) -> float:
     return sound_s + DECODE_S * decoded + ENCODE_S[codec][preset] * encoded
 
 
+def _composed_s(options: Mapping[str, Any]) -> float:
+    """Seconds for a recording, by the options of `meet.orders.compose`."""
+    duration_s: float = options["duration_s"]
+    moved_s: float = 8 * 2 * options["size"] / TRANSFER_BPS
+    participants: int = options["participants"]
+    sound_s = SOUND_S * duration_s * participants
+    if not options["pictured"]:
+        return moved_s + sound_s / CORES + REMUXED_SHARE * duration_s
+    drawn: float = COMPOSED_S[FORMATS[options["output_format"]].video[0]] * options["width"] * options["height"] / 1e6
+    decoded: float = DECODE_S * min(participants, MOST_DECODED) * COMPOSED_TILE
+    return moved_s + (sound_s + duration_s * FRAME_RATE * (drawn + decoded)) / CORES
+
+
 def _video_codec(step: Step) -> str | None:
+    if step.operation == "compose":
+        carried = FORMATS[step.options["output_format"]].video
+        return carried[0] if step.options["pictured"] else None
     if step.operation not in ("transcode", "compress", "merge"):
         return None
     carried = FORMATS[step.options["output_format"]].video

@@ -14,7 +14,9 @@ from typing import Any, NoReturn
 
 from meet.domain import formats
 from meet.domain.formats import AUDIO_FORMATS, FORMATS, LOSSLESS, PICTURE_FORMATS, VIDEO_FORMATS
+from meet.domain.job import Step
 from meet.domain.media import FileType, MediaFile
+from meet.domain.recording import HEIGHTS, Recording
 from meet.errors import Invalid
 
 
@@ -148,6 +150,25 @@ def merge(
         _refuse("transition_duration", f"must not be longer than the shortest file, which is {shortest_s:.3f} s")
     asked = {"transition": transition, "transition_duration": transition_duration}
     return _of_format("merge", output_format, _renamed(files[0], output_format, " (merged)"), asked)
+
+
+def compose(recording: Recording) -> Step:
+    """The one step of the job that makes a stopped recording's file.
+
+    What is to be made stands in the recording; the options say as much as an estimate needs to know.
+    """
+    wanted = recording.wanted
+    height = HEIGHTS[wanted.quality]
+    options = {
+        "output_format": wanted.format,
+        "pictured": wanted.video or wanted.screen,
+        "width": round(height * 16 / 9 / 2) * 2,
+        "height": height,
+        "duration_s": round(recording.measured.duration_s, 3),
+        "participants": recording.measured.participants,
+        "size": recording.measured.size,
+    }
+    return Step(recording.recording_id, "compose", options)
 
 
 def _of_format(operation: str, name: str, title: str, options: Mapping[str, Any]) -> Order:

@@ -57,6 +57,31 @@ def test_more_work_takes_longer(less: Step, more: Step) -> None:
     assert by_the_table_s(less, [MINUTE]) < by_the_table_s(more, [MINUTE])
 
 
+def composed(**other: Any) -> Step:
+    known = {"output_format": "mp4", "pictured": True, "width": 1280, "height": 720, "duration_s": 600.0}
+    return step("compose", **known | {"participants": 4, "size": 10**8} | other)
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        (composed(pictured=False), composed()),
+        (composed(width=854, height=480), composed()),
+        (composed(participants=2), composed()),
+        (composed(duration_s=300.0), composed()),
+        (composed(size=10**7), composed()),
+    ],
+)
+def test_more_of_a_recording_takes_longer(less: Step, more: Step) -> None:
+    assert by_the_table_s(less, []) < by_the_table_s(more, [])
+
+
+def test_compositions_are_of_the_kind_of_their_encoder() -> None:
+    assert kind_of(composed()) == "compose:h264"
+    assert kind_of(composed(output_format="webm")) == "compose:vp9"
+    assert kind_of(composed(pictured=False)) == "compose"
+
+
 def test_a_minute_takes_twice_as_long_as_half_of_it() -> None:
     half = replace(MINUTE, blob=None, facts=replace(MINUTE.facts, duration_s=30.0))
     once, twice = (by_the_table_s(H264, [one]) - START_S for one in (half, replace(MINUTE, blob=None)))

@@ -11,6 +11,7 @@ import pytest
 from meet import orders
 from meet.domain.formats import FORMATS
 from meet.domain.media import Facts, FileType, MediaFile
+from meet.domain.recording import Measured, Recording, Wanted
 from meet.errors import Invalid
 from meet.orders import Order
 
@@ -177,3 +178,21 @@ def test_a_format_gets_codecs_that_it_carries() -> None:
         order = orders.convert(VIDEO, name, None)
         assert order.options["audio_codec"] in one.audio
         assert order.options.get("video_codec") in (one.video or (None,))
+
+
+def test_the_step_that_composes_a_recording_says_how_much_there_is_to_do() -> None:
+    wanted = Wanted(format="webm", quality="low", screen=False)
+    measured = Measured(duration_s=61.0004, size=5_000_000, participants=3)
+    step = orders.compose(Recording("r", "m", 7, "alice", NOW, wanted, measured=measured))
+    assert (step.media_id, step.operation) == ("r", "compose")
+    assert step.options == {
+        "output_format": "webm",
+        "pictured": True,
+        "width": 854,
+        "height": 480,
+        "duration_s": 61.0,
+        "participants": 3,
+        "size": 5_000_000,
+    }
+    heard = Wanted(video=False, screen=False)
+    assert not orders.compose(Recording("r", "m", 7, "alice", NOW, heard)).options["pictured"]
