@@ -31,8 +31,9 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from meet.clock import utcnow
 from meet.domain.job import Job, JobKind, JobStatus, Step
 from meet.domain.media import MediaFile
+from meet.domain.recording import Recording
 from meet.errors import Conflict, NotFound, Unavailable
-from meet.store import media
+from meet.store import media, recordings
 from meet.store.base import Row, condition_failed, reasons, transaction
 
 KEPT = timedelta(days=30)
@@ -84,6 +85,22 @@ def create(job: Job, outputs: Sequence[MediaFile]) -> None:
         write.save(_row(job), condition=_JobRow.job_id.does_not_exist())
         for output in outputs:
             media.add(write, output)
+
+
+def create_composition(job: Job, stopped: Recording) -> bool:
+    """Store a new job together with the stop of the recording that it makes the file of (`Recording.stopped`).
+
+    False where the recording is live no more: then somebody else has stopped it, and there is no such job.
+    """
+    write = transaction()
+    write.save(_row(job), condition=_JobRow.job_id.does_not_exist())
+    recordings.stop_in(write, stopped)
+    try:
+        with write:
+            return True
+    except TransactWriteError as error:
+        reasons(error)
+        return False
 
 
 def find(job_id: str) -> Job | None:
