@@ -9,7 +9,7 @@ up: .venv/ready $(SERVERS)
 	@exec $(RUN) localstack/up.py
 
 test: check $(SERVERS) .venvs/sam/ready .venvs/npm/ready
-	@localstack/debian-packages.sh chromium firefox-esr jq curl ip=iproute2 turnserver=coturn
+	@localstack/debian-packages.sh chromium firefox-esr jq curl ip=iproute2 turnserver=coturn promtool=prometheus amtool=prometheus-alertmanager
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-unit test-contract
 	$(RUN) -m pytest tests/integration tests/e2e
 

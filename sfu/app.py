@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket
 from meet.clock import iso
 from meet.ratelimit import limits_from
 from sfu.node import Node
+from sfu.report import QUALITIES
 from sfu.session import ClientSocket
 from sfu.whip.caller import Callers
 from sfu.whip.routes import routes as whip_routes
@@ -93,3 +94,28 @@ class _NodeMetrics(Collector):
         }
         for name, (text, value) in counters.items():
             yield CounterMetricFamily(name, text, value=value)
+        yield from self._quality()
+
+    def _quality(self) -> Iterator[Metric]:
+        """How the people of this process are served: `docs/statistics.md` says what each figure means."""
+        now = self._node.clocks.monotonic()
+        reports = [live.media.report(now) for live in self._node.rooms]
+        people = GaugeMetricFamily("call_participants", "Participants, by how they are served", labels=["quality"])
+        for quality in QUALITIES:
+            people.add_metric([quality], sum(report.quality_metrics[quality] for report in reports))
+        yield people
+        tracks = GaugeMetricFamily("call_tracks", "Published tracks", labels=["kind"])
+        for kind in ("audio", "video", "screen"):
+            tracks.add_metric([kind], sum(report.statistics[f"{kind}_tracks"] for report in reports))
+        yield tracks
+        bandwidth = GaugeMetricFamily("call_bandwidth_bits_per_second", "Media, by direction", labels=["direction"])
+        for way in ("inbound", "outbound"):
+            bandwidth.add_metric([way], sum(report.statistics[f"{way}_bandwidth"] for report in reports))
+        yield bandwidth
+        for name, text, key, scale in (
+            ("call_packet_loss_ratio", "Share of packets lost, in the worst room", "packet_loss_rate", 1),
+            ("call_round_trip_seconds", "Mean round trip, in the worst room", "average_rtt", 1000),
+            ("call_jitter_seconds", "Mean jitter, in the worst room", "average_jitter", 1000),
+        ):
+            worst = max((report.statistics[key] for report in reports), default=0.0)
+            yield GaugeMetricFamily(name, text, value=worst / scale)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from meet.clock import iso
 from sfu.peer import Peer, PublishPeer, SubscribePeer
@@ -22,6 +22,7 @@ from sfu.viewer import ViewerPeer
 
 Status = Literal["connecting", "connected", "disconnected", "failed"]
 Quality = Literal["excellent", "good", "fair", "poor"]
+QUALITIES: tuple[Quality, ...] = get_args(Quality)
 
 THRESHOLDS: tuple[tuple[Quality, float, float], ...] = (
     ("excellent", 0.01, 75.0),
@@ -154,7 +155,7 @@ def statistics(users: Sequence[UserReport]) -> dict[str, float]:
 
 def quality_metrics(users: Iterable[UserReport]) -> dict[str, int]:
     """How many users are served how well. Who is still connecting isn't counted; who was lost is served poorly."""
-    counts: dict[str, int] = {"excellent": 0, "good": 0, "fair": 0, "poor": 0}
+    counts: dict[str, int] = dict.fromkeys(QUALITIES, 0)
     for user in users:
         if user.quality:
             counts[user.quality] += 1

@@ -25,7 +25,7 @@ from sfu.clocks import Clocks
 from sfu.media_events import MediaEvent
 from sfu.node import Node
 from sfu.ortc import SdpError
-from sfu.report import RoomReport
+from sfu.report import RoomReport, room_report
 from sfu.rtp.parameters import TransportParameters
 from sfu.session import ClientSocket
 from sfu.writer import Writer
@@ -201,7 +201,10 @@ class FakeMedia:
         return 2
 
     def report(self, now: float) -> RoomReport:
-        return RoomReport([{"peer_id": "alice-peer"}], {"total_peers": 1}, {"good": 1})
+        nobody = room_report(())
+        return RoomReport(
+            [{"peer_id": "alice-peer"}], nobody.statistics | {"total_peers": 1}, nobody.quality_metrics | {"good": 1}
+        )
 
 
 class Client:

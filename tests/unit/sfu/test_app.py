@@ -24,6 +24,11 @@ async def test_health_and_metrics_say_what_is_there(process: Any) -> None:
             "whep_sessions 0.0",
             "forwarded_packets_total 42.0",
             "writer_dropped_records_total 0.0",
+            'call_participants{quality="good"} 1.0',
+            'call_participants{quality="poor"} 0.0',
+            'call_tracks{kind="video"} 0.0',
+            'call_bandwidth_bits_per_second{direction="outbound"} 0.0',
+            "call_packet_loss_ratio 0.0",
         ):
             assert line in lines
         process.node.draining = True

@@ -35,7 +35,7 @@ class TestPresence:
         assert room is not None
         assert room.room_id == ROOM
         assert room.peers == [{"peer_id": "alice-peer"}]
-        assert (room.statistics, room.quality_metrics) == ({"total_peers": 1}, {"good": 1})
+        assert (room.statistics["total_peers"], room.quality_metrics["good"]) == (1, 1)
         [session] = room.sessions
         assert session.session_id == alice.joined["session_id"]
         assert (session.user_id, session.status, session.peer_connections) == ("alice", "active", 2)
