@@ -3,6 +3,7 @@
 `now`, and a packet's `arrival`, are of the machine's monotonic clock, which the media process and this one share.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -105,3 +106,16 @@ class Sink(Protocol):
 
     async def close(self, now: float) -> dict[str, Any]:
         """Keep what is still to be kept, and end; the last `stats`. Raises nothing: what failed is in `error`."""
+
+
+class OpenSink(Protocol):
+    """How a sink begins: `sfu.egress.recorder.open_sink`, and the streamer's."""
+
+    async def __call__(
+        self, configuration: Mapping[str, Any], now: float, want_key_frame: Callable[[str], None]
+    ) -> Sink:
+        """A sink that is ready to be fed. `configuration` is the message `configure` of `sfu.egress.wire`; its
+        timeline stands at `configuration["begins_s"]` at the monotonic moment `configuration["begins_at"]`, which is
+        a little before `now`: packets have come since then. `want_key_frame` takes a track id, and may be called at
+        any time from the event loop.
+        """
