@@ -1,4 +1,7 @@
-"""A job: work on media files that takes longer than a request, done by whichever worker takes it from the queue.
+"""A job: work that takes longer than a request, done by whichever worker takes it from the queue.
+
+One on media files has `inputs`, and `steps` whose outputs are media files. One for a model is about what was `given`
+and has a `result`, under `options`; `meet.results` says where the bytes of both are.
 
 `NEXT` is the whole table of a job's life. The queue may deliver a job twice and a worker may die at any moment, so a
 worker holds a job by a lease that it keeps moving (`claimed`, `renewed`): who finds the lease of another still good
@@ -27,6 +30,16 @@ class JobKind(StrEnum):
     """Several operations on one file, each with an output of its own."""
     COMPOSE = "compose"
     """One file out of a recording's tracks. Its single step names the recording where others name a media file."""
+
+    SPEECH_RECOGNITION = "speech_recognition"
+    TRANSCRIPTION = "transcription"
+    EMOTION_DETECTION = "emotion_detection"
+    SYNTHESIS_DETECTION = "synthesis_detection"
+    TRANSLATION = "translation"
+    SUMMARIZATION = "summarization"
+    SENTIMENT_ANALYSIS = "sentiment_analysis"
+    AUDIO_DENOISING = "audio_denoising"
+    VIDEO_ENHANCEMENT = "video_enhancement"
 
 
 class JobStatus(StrEnum):
@@ -75,6 +88,15 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """An object in the bucket that a job is about: something uploaded for it, or the bytes of a media file."""
+
+    key: str
+    mime_type: str
+    """What the content is, as it was found."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One job. `progress` is 0 to 100 over all steps."""
 
@@ -96,6 +118,17 @@ class Job:
     completed_at: datetime | None = None
     """When it ended, whatever the end."""
     error: str | None = None
+    given: Given | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of a job for a model, what the request asked for, checked: JSON values under the document's names."""
+    result: Mapping[str, Any] | None = None
+    """What came of it, in the words of the document; None where there is nothing yet, or it is under `result_key`."""
+    result_key: str | None = None
+    """The object in the bucket that is the result, or the part of it that is no text."""
+    part_of: str | None = None
+    """The job that this is one of several parts of."""
+    worker: str | None = None
+    """Who took it last, where workers have names."""
 
     @property
     def is_over(self) -> bool:
@@ -113,13 +146,14 @@ class Job:
         """Whether a worker is at it, and was heard of lately."""
         return self.status is JobStatus.PROCESSING and self.held_until is not None and self.held_until > now
 
-    def claimed(self, *, at: datetime, until: datetime) -> Job:
+    def claimed(self, *, at: datetime, until: datetime, worker: str | None = None) -> Job:
         """A worker takes it, for the first time or over from one that is gone."""
         return replace(
             self._became(JobStatus.PROCESSING),
             attempt=self.attempt + 1,
             held_until=until,
             started_at=self.started_at or at,
+            worker=worker,
         )
 
     def renewed(self, *, until: datetime, progress: int) -> Job:
@@ -130,9 +164,18 @@ class Job:
             progress=max(self.progress, min(progress, 99)),
         )
 
-    def completed(self, *, at: datetime) -> Job:
-        """All outputs are there."""
-        return replace(self._became(JobStatus.COMPLETED), completed_at=at, progress=100, held_until=None)
+    def completed(
+        self, *, at: datetime, result: Mapping[str, Any] | None = None, result_key: str | None = None
+    ) -> Job:
+        """All outputs are there, and the result, where it has one."""
+        return replace(
+            self._became(JobStatus.COMPLETED),
+            completed_at=at,
+            progress=100,
+            held_until=None,
+            result=result,
+            result_key=result_key,
+        )
 
     def failed(self, error: str, *, at: datetime) -> Job:
         """It can't be done; `error` is a sentence for its owner."""

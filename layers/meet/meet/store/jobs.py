@@ -10,7 +10,7 @@ that is how a sweeper finds those that nobody works on any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -29,7 +29,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from meet.clock import utcnow
-from meet.domain.job import Job, JobKind, JobStatus, Step
+from meet.domain.job import Given, Job, JobKind, JobStatus, Step
 from meet.domain.media import MediaFile
 from meet.domain.recording import Recording
 from meet.errors import Conflict, NotFound, Unavailable
@@ -71,6 +71,12 @@ class _JobRow(Row):
     started_at = UTCDateTimeAttribute(null=True)
     completed_at = UTCDateTimeAttribute(null=True)
     error = UnicodeAttribute(null=True)
+    given = JSONAttribute(null=True)
+    options = JSONAttribute(null=True)
+    result = JSONAttribute(null=True)
+    result_key = UnicodeAttribute(null=True)
+    part_of = UnicodeAttribute(null=True)
+    worker = UnicodeAttribute(null=True)
     open = UnicodeAttribute(null=True)
     """There as long as the job isn't over."""
     due_at = NumberAttribute()
@@ -124,8 +130,8 @@ def not_found(job_id: str) -> NotFound:
     return NotFound(f"Job with ID '{job_id}' not found")
 
 
-def claim(job_id: str, *, now: datetime, lease_s: float) -> Job | None:
-    """Take a job as its next attempt, held until `lease_s` from now.
+def claim(job_id: str, *, now: datetime, lease_s: float, worker: str | None = None) -> Job | None:
+    """Take a job as its next attempt, held until `lease_s` from now by a worker that may have a name.
 
     None where there is nothing to do for the caller: the job is over, was never there, or another worker holds it.
     The message of the first two is done with; that of the last is kept, since its holder may be gone in a moment.
@@ -134,13 +140,15 @@ def claim(job_id: str, *, now: datetime, lease_s: float) -> Job | None:
         before = find(job_id)
         if before is None or before.is_over or before.is_held(now):
             return None
-        after = before.claimed(at=now, until=now + timedelta(seconds=lease_s))
+        after = before.claimed(at=now, until=now + timedelta(seconds=lease_s), worker=worker)
         actions = [
             _JobRow.status.set(after.status.value),
             _JobRow.attempt.set(after.attempt),
             _JobRow.started_at.set(after.started_at or now),
             *_held(after),
         ]
+        if worker is not None:
+            actions.append(_JobRow.worker.set(worker))
         if _update(job_id, actions, _unheld_since(before)):
             return after
     return None  # it is being claimed by others without pause
@@ -157,14 +165,30 @@ def renew(job: Job, *, progress: int, until: datetime) -> Job | None:
     return after if _update(job.job_id, actions, _unended(job)) else None
 
 
-def complete(job: Job, finished: Sequence[MediaFile], *, now: datetime | None = None) -> list[MediaFile]:
+def answer(
+    job: Job, result: Mapping[str, Any] | None, result_key: str | None = None, *, now: datetime | None = None
+) -> bool:
+    """End a claimed job that makes no files with its result, which must fit into a row (`meet.results`).
+
+    False where this attempt had lost the job: the object under `result_key` is nobody's then.
+    """
+    return _end(job, job.completed(at=now or utcnow(), result=result, result_key=result_key))
+
+
+def complete(
+    job: Job,
+    finished: Sequence[MediaFile],
+    *,
+    result: Mapping[str, Any] | None = None,
+    now: datetime | None = None,
+) -> list[MediaFile]:
     """End a claimed job with the files it made (`MediaFile.finished`); which of them are in the store now.
 
     The objects of all others are nobody's, and the caller deletes them: all, where this attempt had lost the job; one
     whose row was deleted meanwhile. May be repeated: what was completed before is answered again. After `Unavailable`
     it isn't known what happened, and nothing may be deleted.
     """
-    _end(job, job.completed(at=now or utcnow()), finished)
+    _end(job, job.completed(at=now or utcnow(), result=result), finished)
     return [file for file in finished if _is_kept(file)]
 
 
@@ -264,6 +288,10 @@ def _ended(job: Job) -> list[Action]:
     ]
     if job.error is not None:
         actions.append(_JobRow.error.set(job.error))
+    if job.result is not None:
+        actions.append(_JobRow.result.set(dict(job.result)))
+    if job.result_key is not None:
+        actions.append(_JobRow.result_key.set(job.result_key))
     return actions
 
 
@@ -314,6 +342,9 @@ def _row(job: Job) -> _JobRow:
         status=job.status.value,
         progress=job.progress,
         attempt=job.attempt,
+        given=None if job.given is None else {"key": job.given.key, "mime_type": job.given.mime_type},
+        options=dict(job.options) or None,
+        part_of=job.part_of,
         open=_OPEN,
         due_at=_stamp(job.created_at),
     )
@@ -337,4 +368,10 @@ def _job(row: _JobRow) -> Job:
         started_at=row.started_at,
         completed_at=row.completed_at,
         error=row.error,
+        given=None if row.given is None else Given(**row.given),
+        options=row.options or {},
+        result=row.result,
+        result_key=row.result_key,
+        part_of=row.part_of,
+        worker=row.worker,
     )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from meet.domain.job import Job, JobKind, JobStatus, Step
+from meet.domain.job import Given, Job, JobKind, JobStatus, Step
 from meet.domain.media import Blob, Facts, FileType, MediaFile, MediaStatus
 from meet.errors import Conflict, NotFound
 from meet.store import jobs, media
@@ -203,3 +203,22 @@ def test_a_job_whose_worker_is_gone_is_found(held: Job) -> None:
 def test_a_job_that_is_over_is_never_found(held: Job) -> None:
     jobs.fail(held, "No.")
     assert overdue(9999) == []
+
+
+def test_a_job_for_a_model_keeps_what_it_is_about_and_its_result(tables: None) -> None:
+    about = Job("j2", JobKind.TRANSCRIPTION, "alice", (), (), 9, NOW, options={"language": "en", "timestamps": True})
+    jobs.create(replace(about, given=Given("inference/j2/given", "audio/flac"), part_of="j1"), [])
+    claimed = jobs.claim("j2", now=NOW, lease_s=LEASE_S, worker="node-1")
+    assert claimed is not None
+    assert claimed == jobs.get("j2")
+    assert (claimed.given, claimed.part_of) == (Given("inference/j2/given", "audio/flac"), "j1")
+    assert claimed.options == {"language": "en", "timestamps": True}
+    assert claimed.worker == "node-1"
+    other = jobs.claim("j2", now=later(LEASE_S + 1), lease_s=LEASE_S, worker="node-2")
+    assert other is not None
+    assert not jobs.answer(claimed, {"transcription": "mine"})
+    assert jobs.answer(other, {"transcription": "yes", "segments": [{"start": 0.5}]}, "inference/j2/2-x")
+    ended = jobs.get("j2")
+    assert (ended.status, ended.progress, ended.worker) == (JobStatus.COMPLETED, 100, "node-2")
+    assert ended.result == {"transcription": "yes", "segments": [{"start": 0.5}]}
+    assert ended.result_key == "inference/j2/2-x"
