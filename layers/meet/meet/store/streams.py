@@ -10,7 +10,7 @@ that makes the row and dropped in the one that ends it, so two starts at once ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -153,15 +153,16 @@ def get(stream_id: str) -> Stream:
     return stream
 
 
-def find_many(stream_ids: list[str]) -> list[Stream]:
+def find_many(stream_ids: Iterable[str]) -> list[Stream]:
     """The streams with these ids, in their order, without those that aren't there; a hundred a read."""
-    found = {row.stream_id: _stream(row) for row in _StreamRow.batch_get(set(stream_ids), consistent_read=True)}
-    return [found[stream_id] for stream_id in stream_ids if stream_id in found]
+    wanted = list(stream_ids)
+    found = {row.stream_id: _stream(row) for row in _StreamRow.batch_get(set(wanted), consistent_read=True)}
+    return [found[stream_id] for stream_id in wanted if stream_id in found]
 
 
 def not_found(stream_id: str) -> NotFound:
     """The error for a stream that isn't there, or that the caller may not know of."""
-    return NotFound(f"Stream with ID '{stream_id}' not found")
+    return NotFound(f"Stream with ID '{stream_id[:ID_CHARS]}' not found")
 
 
 def became(stream_id: str, status: StreamStatus, *, at: datetime, until: datetime) -> Stream | None:
@@ -193,6 +194,14 @@ def fail(stream_id: str, error: str, *, at: datetime) -> Stream | None:
 def fail_lapsed(stream_id: str, error: str, *, at: datetime) -> Stream | None:
     """The same, but None as well where a media process holds it at that moment."""
     return _change(stream_id, lambda stream: None if _is_held(stream, at) else stream.failed(error, at=at))
+
+
+def withdraw(stream_id: str, error: str, *, at: datetime) -> Stream | None:
+    """The same, but None as well where it has begun: for who asked for it, and can't tell whether it will."""
+    return _change(
+        stream_id,
+        lambda stream: stream.failed(error, at=at) if stream.status is StreamStatus.STARTING else None,
+    )
 
 
 def of_owner(owner_id: str) -> list[Entry]:

@@ -25,7 +25,8 @@ Answer = TypeVar("Answer")
 CONNECT_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = 2.0
 """A dead Redis refuses at once; one that hangs costs this once a `PAUSE_S`. A busy machine must look like neither."""
-PATIENT_TIMEOUT_S = 8.0
+PATIENT_TIMEOUT_S = 25.0
+"""Below the 29 s after which API Gateway gives up on a function."""
 PAUSE_S = 1.0
 
 

@@ -99,6 +99,15 @@ def test_what_is_over_or_gone_does_not_change(started: Stream) -> None:
     assert streams.get("s1").error == "The server refused it"
 
 
+def test_who_asked_for_it_takes_it_back_unless_it_has_begun(started: Stream) -> None:
+    withdrawn = streams.withdraw("s1", "Nobody answered", at=later(3))
+    assert withdrawn == started.failed("Nobody answered", at=later(3))
+    streams.create(new("s2"))
+    streams.became("s2", StreamStatus.STREAMING, at=later(1), until=later(46))
+    assert streams.withdraw("s2", "Nobody answered", at=later(3)) is None
+    assert streams.get("s2").status is StreamStatus.STREAMING
+
+
 def test_a_status_that_cannot_follow_is_refused(started: Stream) -> None:
     with pytest.raises(TransitionError):
         streams.became("s1", StreamStatus.RECONNECTING, at=later(1), until=later(9))
