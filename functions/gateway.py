@@ -73,6 +73,7 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
         "/api/v1/media/{proxy+}",
     ),
     "ffmpeg": ("/api/v1/ffmpeg/{proxy+}",),
+    "recordings": ("/api/v1/recording/{proxy+}", "/api/v1/streaming/{proxy+}"),
     "ai": ("/api/v1/ai/{proxy+}",),
 }
 """Each function, a folder beside this file, and the resources that it answers, with any method."""

@@ -1,20 +1,20 @@
 """`/api/v1/media`: what is known of files, and their end. Their bytes come and go through the edge."""
 
 import logging
+from operator import attrgetter
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
 from meet import objects
-from meet.domain.meeting import MeetingRef
-from meet.errors import Invalid, Unavailable
+from meet.errors import Unavailable
 from meet.store import media
 from meet.web.access import changeable_media, readable_media
 from meet.web.auth import SignedIn
 from meet.web.files import PREFIX, MediaAnswer
+from meet.web.listing import meeting_filter, readable_by
 from meet.web.paging import Page
 
-from .listing import readable_by
 from .schemas import DeletedAnswer, Filters, MediaListAnswer, MediaPage
 
 router = APIRouter(prefix=PREFIX, tags=["media"])
@@ -32,7 +32,9 @@ def of_caller(
     user_id: Filter = "",
 ) -> MediaListAnswer:
     """The files that the caller may read: their own, those of their meetings, for administrators all."""
-    found = readable_by(user, meeting=_meeting(meeting_id), owner_id=user_id)
+    found = readable_by(
+        user, media, meeting=meeting_filter(meeting_id), owner_id=user_id, age=attrgetter("uploaded_at", "media_id")
+    )
     if file_type:
         found = [entry for entry in found if entry.file_type == file_type]
     files = media.find_many(entry.media_id for entry in page.of(found))
@@ -66,10 +68,3 @@ def delete(media_id: str, user: SignedIn) -> DeletedAnswer:
         # Nobody can reach the bytes any more, and the sweeper deletes what has no row.
         log.warning("the objects of %s are left to the sweeper", media_id, exc_info=True)
     return DeletedAnswer(media_id=media_id)
-
-
-def _meeting(text: str) -> MeetingRef | None:
-    try:
-        return MeetingRef.parse(text) if text else None
-    except ValueError as error:
-        raise Invalid(details={"meeting_id": f"Must be {str(error).removeprefix('not ')}"}) from None

@@ -4,7 +4,7 @@ import json
 from importlib import import_module
 from typing import Any
 
-AREAS = ("users", "meetings", "rooms", "media", "ffmpeg", "ai")
+AREAS = ("users", "meetings", "rooms", "media", "ffmpeg", "recordings", "ai")
 REFERENCE = "#/components/schemas/"
 
 

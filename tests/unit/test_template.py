@@ -19,7 +19,15 @@ from meet.queue import DEAD_KEPT_S, MOST_RECEIVES, VISIBILITY_S, Queue
 from meet.store.base import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-AREAS = {"users": "Users", "meetings": "Meetings", "rooms": "Rooms", "media": "Media", "ffmpeg": "Ffmpeg", "ai": "Ai"}
+AREAS = {
+    "users": "Users",
+    "meetings": "Meetings",
+    "rooms": "Rooms",
+    "media": "Media",
+    "ffmpeg": "Ffmpeg",
+    "recordings": "Recordings",
+    "ai": "Ai",
+}
 
 Template = dict[str, Any]
 

@@ -70,6 +70,8 @@ class RoomSnapshot:
     peers: list[dict[str, Any]] = field(default_factory=list)
     statistics: dict[str, float] = field(default_factory=dict)
     quality_metrics: dict[str, int] = field(default_factory=dict)
+    egress: list[dict[str, Any]] = field(default_factory=list)
+    """What leaves the room: {kind: `recording` or `stream`, id, status, stats}, fresher than the stored rows."""
 
     @property
     def room_id(self) -> str:

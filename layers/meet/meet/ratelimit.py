@@ -79,7 +79,7 @@ def limits_from(settings: Settings) -> Mapping[LimitClass, Limit] | None:
 
 
 # Which class a request is of. The first rule that matches decides; the path is the decoded one that is routed by.
-_HEALTH = re.compile(r"/(api/v1/(users|meetings|media|ai)/|ws/signaling/)?(health|metrics)")
+_HEALTH = re.compile(r"/(api/v1/(users|meetings|media|recording|streaming|ai)/|ws/signaling/)?(health|metrics)")
 _MANAGEMENT = re.compile(r"/api/v1/(models|nodes|discovery|load-balancer|failover|monitoring)(/.*)?")
 _POLLED = re.compile(r"/api/v1/ai/jobs/[^/]+|/api/v1/ffmpeg/job/[^/]+/status")
 _UPLOAD = re.compile(r"/api/v1/media/uploads?")

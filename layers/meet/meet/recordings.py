@@ -5,16 +5,18 @@ makes a file of it are one write, so whoever comes second, or again, makes no se
 """
 
 import logging
-import math
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from meet import objects, queue
 from meet.clock import new_id
+from meet.config import settings
 from meet.domain.capture import recording_prefix
-from meet.domain.job import Job, JobKind, JobStatus, Step
+from meet.domain.job import Job, JobKind, JobStatus
 from meet.domain.recording import Measured, Recording
+from meet.estimates import estimate_s
+from meet.orders import compose
 from meet.store import jobs
 from meet.store import recordings as store
 
@@ -42,6 +44,20 @@ def finish(
     return recording
 
 
+def finish_lapsed(recording_id: str, *, now: datetime) -> Recording | None:
+    """Finish a recording, `interrupted`, of whose media process nothing was heard for longer than its lease.
+
+    It ended when it was last heard of. None where it is over, or held. Blocks; raises `Unavailable`.
+    """
+    recording = store.find(recording_id)
+    if recording is None or not recording.is_live or recording.held_until is None or recording.held_until > now:
+        return None
+    heard = recording.held_until - timedelta(seconds=settings().recording_lease_s)
+    at = max(heard, recording.started_at or recording.created_at)
+    log.warning("the media process of recording %s was last heard of at %s", recording_id, at)
+    return finish(recording_id, at=at, interrupted=True)
+
+
 def discard(recording_id: str, *, keep: Collection[str] = ()) -> int:
     """Delete a recording's objects but those under the keys to `keep`; how many they were.
 
@@ -57,13 +73,14 @@ def _stop(before: Recording, *, at: datetime, measured: Measured | None, interru
     if before.started_at is None:
         return store.withdraw(before.recording_id, NEVER_BEGAN, at=at) or store.find(before.recording_id)
     known = replace(before, measured=measured or before.measured)
+    step = compose(known)
     job = Job(
         job_id=new_id(),
         kind=JobKind.COMPOSE,
         owner_id=before.owner_id,
         inputs=(),
-        steps=(Step(before.recording_id, "compose"),),
-        estimated_s=max(1, math.ceil(known.measured.duration_s)),
+        steps=(step,),
+        estimated_s=estimate_s([step], [], [1.0]),
         created_at=at,
     )
     stopped = known.stopped(job.job_id, at=at, interrupted=interrupted)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from meet.domain.media import Blob, Facts
 
@@ -101,6 +101,11 @@ class Measured:
     """Of video: those that never came whole."""
     errors: int = 0
     """Frames that could not be written: the document's `encoding_errors`."""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Measured:
+        """What a recorder says in JSON; keys that are none of these are left out."""
+        return cls(**{name: values[name] for name in cls.__dataclass_fields__ if name in values})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,14 @@
-"""Who may see what happens in a meeting, and its files (decision 43): participants, the creator, administrators."""
+"""Who may see what happens in a meeting, and what comes of it (decision 43): participants, creator, administrators.
+
+Files, recordings and streams are alike: who made one may see it and delete it, whoever may see its meeting's room may
+see it, whoever runs the meeting may delete it. When the meeting is deleted, they are their owners' alone.
+"""
 
 from meet.domain.media import MediaFile
 from meet.domain.meeting import Meeting, MeetingRef
+from meet.domain.recording import Recording
 from meet.errors import Forbidden
-from meet.store import media, meetings
+from meet.store import media, meetings, recordings
 from meet.web.auth import Principal
 
 
@@ -23,22 +28,19 @@ def meeting_of_room(user: Principal, text: str) -> Meeting:
     return meeting
 
 
-def may_read_media(user: Principal, file: MediaFile) -> bool:
-    """Whether a user may know of a file and have its bytes: also whoever may see the room of its meeting.
-
-    When the meeting is deleted, its files are their owners' alone.
-    """
-    if user.user_id == file.owner_id or user.is_administrator:
+def may_see(user: Principal, owner_id: str, meeting_id: str | None) -> bool:
+    """Whether a user may know of what an owner has made, in a meeting or in none."""
+    if user.user_id == owner_id or user.is_administrator:
         return True
-    meeting = _meeting_of(file)
+    meeting = _meeting(meeting_id)
     return meeting is not None and may_see_room(user, meeting)
 
 
-def may_change_media(user: Principal, file: MediaFile) -> bool:
-    """Whether a user may delete a file: its owner, its meeting's creator, administrators."""
-    if user.user_id == file.owner_id or user.is_administrator:
+def may_delete(user: Principal, owner_id: str, meeting_id: str | None) -> bool:
+    """Whether a user may delete it: its owner, its meeting's creator, administrators."""
+    if user.user_id == owner_id or user.is_administrator:
         return True
-    meeting = _meeting_of(file)
+    meeting = _meeting(meeting_id)
     return meeting is not None and meeting.is_run_by(user.user_id, user.role)
 
 
@@ -48,7 +50,7 @@ def readable_media(user: Principal, media_id: str) -> MediaFile:
     Raises `NotFound` where there is none, and for a stranger, who may not know whether there is one.
     """
     file = media.get(media_id)
-    if not may_read_media(user, file):
+    if not may_see(user, file.owner_id, file.meeting_id):
         raise media.not_found()
     return file
 
@@ -56,10 +58,26 @@ def readable_media(user: Principal, media_id: str) -> MediaFile:
 def changeable_media(user: Principal, media_id: str) -> MediaFile:
     """The file that a request names, if the user may delete it; `Forbidden` beside what `readable_media` raises."""
     file = readable_media(user, media_id)
-    if not may_change_media(user, file):
+    if not may_delete(user, file.owner_id, file.meeting_id):
         raise Forbidden("Only the owner of a file, its meeting's creator and administrators may delete it")
     return file
 
 
-def _meeting_of(file: MediaFile) -> Meeting | None:
-    return None if file.meeting_id is None else meetings.find(MeetingRef(uuid=file.meeting_id))
+def readable_recording(user: Principal, recording_id: str) -> Recording:
+    """The recording that a request names, if the user may know of it; `NotFound` as in `readable_media`."""
+    recording = recordings.get(recording_id)
+    if not may_see(user, recording.owner_id, recording.meeting_id):
+        raise recordings.not_found(recording_id)
+    return recording
+
+
+def deletable_recording(user: Principal, recording_id: str) -> Recording:
+    """The same, if the user may delete it; `Forbidden` beside what `readable_recording` raises."""
+    recording = readable_recording(user, recording_id)
+    if not may_delete(user, recording.owner_id, recording.meeting_id):
+        raise Forbidden("Only who started a recording, its meeting's creator and administrators may delete it")
+    return recording
+
+
+def _meeting(meeting_id: str | None) -> Meeting | None:
+    return None if meeting_id is None else meetings.find(MeetingRef(uuid=meeting_id))

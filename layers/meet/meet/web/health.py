@@ -76,25 +76,30 @@ FRONT = "user-service"
 
 def health_router(service: str, extra: Health | None = None) -> APIRouter:
     """The health and metrics routes of a service; what `extra` returns goes over the documented keys."""
-    router = APIRouter(tags=["health"])
     own = SERVICES[service]
 
-    def add(prefix: str, health: Health, services: Sequence[str]) -> None:
-        def healthy() -> dict[str, Any]:
-            return {**health(), **(extra() if extra else {})}
+    def health() -> dict[str, Any]:
+        return {**own.health(), **(extra() if extra else {})}
 
-        async def measured() -> Response:
-            # Imported here: the library costs a cold start what only a scrape needs.
-            from meet.web.metrics import CONTENT_TYPE, exposition  # noqa: PLC0415
-
-            return Response(exposition(services), media_type=CONTENT_TYPE)
-
-        router.add_api_route(f"{prefix}/health", healthy, methods=["GET"], summary="Readiness")
-        router.add_api_route(
-            f"{prefix}/metrics", measured, methods=["GET"], summary="Prometheus metrics", response_class=Response
-        )
-
-    add(own.prefix, own.health, [service])
+    router = area_router(own.prefix, health, [service])
     if service == FRONT:
-        add("", _gateway, list(SERVICES))
+        whole = area_router("", lambda: {**_gateway(), **(extra() if extra else {})}, list(SERVICES))
+        router.routes.extend(whole.routes)
+    return router
+
+
+def area_router(prefix: str, health: Health, services: Sequence[str]) -> APIRouter:
+    """The same of an area of URLs that is no service of its own: its health, and the metrics of these services."""
+    router = APIRouter(tags=["health"])
+
+    async def measured() -> Response:
+        # Imported here: the library costs a cold start what only a scrape needs.
+        from meet.web.metrics import CONTENT_TYPE, exposition  # noqa: PLC0415
+
+        return Response(exposition(services), media_type=CONTENT_TYPE)
+
+    router.add_api_route(f"{prefix}/health", health, methods=["GET"], summary="Readiness")
+    router.add_api_route(
+        f"{prefix}/metrics", measured, methods=["GET"], summary="Prometheus metrics", response_class=Response
+    )
     return router

@@ -13,12 +13,13 @@ def presence() -> Presence:
     return Presence(redis())
 
 
-def ask_room(number: int, kind: Kind, **data: Any) -> Reply | None:
-    """Ask the node that holds a meeting's room; None where nobody meets.
+def ask_room(number: int, kind: Kind, *, timeout_s: float = 5.0, **data: Any) -> Reply | None:
+    """Ask the node that holds a meeting's room, and wait for less than `PATIENT_TIMEOUT_S`; None where nobody meets.
 
     Raises `Unavailable` where the node doesn't answer, `redis.exceptions.RedisError` where Redis is away.
     """
     node_id = presence().home(number)
     if node_id is None:
         return None
-    return control.call(patient_redis(), node_id, Command(kind, {"meeting_number": number, **data}))
+    command = Command(kind, {"meeting_number": number, **data})
+    return control.call(patient_redis(), node_id, command, timeout_s=timeout_s)
