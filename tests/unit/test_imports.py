@@ -37,6 +37,10 @@ CORE = (
     "sfu.speech",
     "sfu.subscriptions",
     "sfu.views",
+    "sfu.wired",
+    "sfu.tap",
+    "sfu.egress.sink",
+    "sfu.egress.wire",
     "sfu.media_events",
 )
 GROUND = ("meet.errors", "meet.clock")
@@ -145,7 +149,7 @@ def verdicts(one: Import) -> Iterator[tuple[str, bool]]:
             within(me, "sfu.egress", "functions.workers", "meet.probe"),
         )
     if within(name, "PIL", "puremagic"):
-        yield "what a file is, meet.probe tells", within(me, "meet.probe")
+        yield "what a file is, meet.probe tells", within(me, "meet.probe") or me == "meet.picture.labels"
     if within(name, *DECODERS):
         yield "what decodes files runs in a sandbox alone", within(me, *DECODERS, "meet.probe.__main__")
 
