@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
 from datetime import datetime
 
-from meet.clock import utcnow
+from meet.clock import new_id, utcnow
 from sfu.data import DataRouter
 from sfu.media_events import ConnectionEnded, MediaEvent, SpeakerChanged, TrackPublished, TrackUnpublished
 from sfu.ortc import SdpError, read_publish_offer
@@ -25,6 +25,7 @@ from sfu.speech import Speech
 from sfu.stage import Performer
 from sfu.subscriber import Subscriber
 from sfu.subscriptions import NO_WISH, VideoQuality, Wish
+from sfu.tap import Outlet, Tap, Wanted
 from sfu.viewer import ViewerPeer
 from sfu.views import Views
 
@@ -92,6 +93,7 @@ class RoomMedia:
         self._last_n = last_n
         self._speech = Speech(self._router)
         self._views = Views(self._router)
+        self._taps: list[Tap] = []
         self._looked_at = float("-inf")
         self._surveyed_at = float("-inf")
         self._speaker: str | None = None
@@ -238,9 +240,11 @@ class RoomMedia:
         self._views.forget(user_id)
 
     def close(self, now: float) -> None:
-        """Everybody leaves."""
+        """Everybody leaves, and nothing is recorded or streamed any more."""
         for user_id in list(self._users):
             self.leave(user_id, now)
+        for tap in list(self._taps):
+            self.untap(tap, now)
 
     def set_media_state(
         self,
@@ -270,9 +274,31 @@ class RoomMedia:
         self._views.set_quality(user_id, quality)
         self._show_all({user_id}, now)
 
+    def tap(self, wanted: Wanted, outlet: Outlet, name_of: Callable[[str], str], now: float) -> Tap:
+        """Hand what is wanted of the room to an egress process, until `untap`; `name_of` tells a user's name."""
+        tap = Tap(wanted, outlet, self._router, self._views, name_of, peer_id=new_id())
+        self._taps.append(tap)
+        for user in self._users.values():
+            for track in user.tracks:
+                tap.begin(track, now)
+        return tap
+
+    def untap(self, tap: Tap, now: float) -> None:
+        """Hand it no more; again: nothing."""
+        if tap in self._taps:
+            self._taps.remove(tap)
+            tap.close(now)
+
+    def rename(self, user_id: str, username: str) -> None:
+        """A user goes by another name, for those who write names down."""
+        for tap in self._taps:
+            tap.rename(user_id, username)
+
     def tick(self, now: float) -> None:
         """Time passes. Call this every 20 ms."""
         self._router.tick(now)
+        for tap in self._taps:
+            tap.tick(now)
         self._listen(now)
         for user_id, user in self._users.items():
             if user.subscriber and user.subscriber.is_due:
@@ -337,8 +363,12 @@ class RoomMedia:
             self._hold(track, track.source in user.muted)
         for track in changes.ended:
             self._speech.end(track)
+            for tap in self._taps:
+                tap.end(track.track_id, now)
             self._emit(TrackUnpublished(track))
         for track in changes.begun:
+            for tap in self._taps:
+                tap.begin(track, now)
             self._emit(TrackPublished(track))
         if changes.ended or changes.begun:
             self._stage_moved = True
@@ -350,6 +380,9 @@ class RoomMedia:
 
     def _hold(self, track: TrackInfo, muted: bool) -> None:
         """Forward a track, or do not; who is muted does not speak."""
+        if self._router.producers[track.track_id].muted != muted:
+            for tap in self._taps:
+                tap.mute(track.track_id, muted)
         self._router.mute(track.track_id, muted)
         if muted:
             self._speech.end(track)

@@ -19,11 +19,13 @@ from sfu.downlink import Downlink, DownlinkStats
 from sfu.producer import Forward, Producer
 from sfu.protected import ProtectedProducer, brings_parity
 from sfu.rtp import rtcp
+from sfu.rtp.layers import View
 from sfu.rtp.packet import PacketError, RtpPacket, parse
 from sfu.rtp.parameters import MID_URI, TRANSPORT_CC_URI, RtpParameters, RtpTransport, TrackInfo
 from sfu.rtp.twcc import TransportFeedback
 from sfu.switch import Switch
 from sfu.uplink import Uplink
+from sfu.wired import TrackWire, WiredConsumer
 
 REMB_BPS = 5_000_000
 """What one publisher may send in all: 720p with two smaller encodings, a screen and audio, as Chromium would."""
@@ -142,20 +144,37 @@ class Router:
         )
         if any(ssrc in peer.consumers for ssrc in consumer.ssrcs):
             raise ValueError("this SSRC is in use")
-        self._peers[peer_id] = peer
         peer.downlink = downlink
         if parameters.kind == "video":
             downlink.add_video(consumer)
         else:
             downlink.add_audio(consumer)
+        self._add(consumer, peer, now)
+        return consumer
+
+    def wire(
+        self, track_id: str, parameters: RtpParameters, wire: TrackWire, view: View, now: float, *, peer_id: str
+    ) -> WiredConsumer:
+        """The egress process `peer_id` gets a track, hushed or not, as `consume` has it: of its layers the best that
+        `view` allows, at once.
+
+        Raises KeyError for a track that is unknown.
+        """
+        producer = self._producers[track_id]
+        consumer = WiredConsumer(producer, peer_id, parameters, wire, view, rng=self._rng, now=now)
+        self._add(consumer, self._peers.get(peer_id) or _Peer(), now)
+        return consumer
+
+    def _add(self, consumer: Consumer, peer: _Peer, now: float) -> None:
+        producer = consumer.producer
+        self._peers[consumer.peer_id] = peer
         for ssrc in consumer.ssrcs:
             peer.consumers[ssrc] = consumer
-        self._consumers[track_id].append(consumer)
+        self._consumers[producer.track.track_id].append(consumer)
         self._connect(producer)
         self._report_later(consumer, now)
         if not (consumer.connected and consumer.catch_up()):
             consumer.request_key_frame(now)  # not connected yet: it is there when DTLS is done
-        return consumer
 
     def follow(self, consumer: Consumer, track_id: str, parameters: RtpParameters, now: float) -> None:
         """Give a consumer another track, in the same stream: from that one's next key frame on, which is asked for.
