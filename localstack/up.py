@@ -14,10 +14,12 @@ import json
 import logging
 import os
 import secrets
+import shlex
 import signal
 import socket
 import sys
 from functools import partial
+from itertools import count
 from pathlib import Path
 from threading import Event, Thread
 from typing import TextIO
@@ -47,8 +49,11 @@ SERVERS, INNER, EDGE = range(3)
 
 LAST_PORT = 65535
 
-SWEEP_S = 300.0
-"""As often as the schedule in template.yaml has the jobs swept."""
+SWEEP_S = 30.0
+"""Between sweeps of what is recorded and streamed, where people wait for it."""
+SLOW_SWEEPS = 10
+"""Of so many sweeps one is of everything: as often as the schedule in template.yaml has the jobs swept."""
+URGENT = ("recordings", "streams")
 READY_S = 60.0
 PATIENCE_S = 10.0
 """With a server that somebody else should have started already."""
@@ -208,14 +213,24 @@ def start_system(children: Children, chosen: Settings) -> None:
     children.wait_until(lambda: answers(f"{url}/health"), "The edge", READY_S)
 
 
+def keep_environment(home: Path) -> None:
+    """For `make doctor` and the like: what the system's processes were started with, for a shell to read."""
+    names = sorted(name for name in os.environ if name.startswith(("MEET_", "AWS_")))
+    text = "".join(f"{name}={shlex.quote(os.environ[name])}\n" for name in names)
+    with open(os.open(home / "environment", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+
+
 def sweep(stop_asked: Event) -> None:
-    """What the schedule does on AWS, until asked to stop."""
-    while not stop_asked.wait(SWEEP_S):
-        for name in SWEEPS:
+    """What the schedules do on AWS, until asked to stop."""
+    for beat in count(1):
+        if stop_asked.wait(SWEEP_S):
+            return
+        for name in SWEEPS if beat % SLOW_SWEEPS == 0 else URGENT:
             try:
                 sweep_now({"sweep": name}, None)
             except Exception:
-                log.warning("The sweep of %s failed; it is tried again in %.0f s", name, SWEEP_S, exc_info=True)
+                log.warning("The sweep of %s failed; it is tried again", name, exc_info=True)
 
 
 def run(stop_asked: Event, *, services_only: bool) -> None:
@@ -240,6 +255,7 @@ def run(stop_asked: Event, *, services_only: bool) -> None:
                 print(json.dumps(env | {"MEET_JWT_SECRET": os.environ["MEET_JWT_SECRET"]}), flush=True)
             else:
                 start_system(children, chosen)
+                keep_environment(home)
                 if not chosen.api_url:
                     Thread(target=sweep, args=[stop_asked], daemon=True).start()
                 print(f"Meet is ready: {chosen.base_url} (Ctrl-C stops it; state and logs are in {home})", flush=True)

@@ -1,4 +1,5 @@
-"""What was left behind: jobs whose message was lost, uploads that nobody completed, objects that no row names.
+"""What was left behind: by media processes that died, recordings and streams; by others, jobs whose message was lost,
+uploads that nobody completed, and objects that no row names.
 
 Everything else cleans up after itself; this is for what a process that was killed could not. On AWS a schedule calls
 `handler` with the name of one of `SWEEPS`, locally `localstack/up.py` does. A sweep may run at any moment, twice at
@@ -14,9 +15,13 @@ from typing import Any
 from meet import multipart, objects, queue
 from meet.clock import utcnow
 from meet.config import settings
+from meet.domain.capture import RECORDINGS
 from meet.domain.media import MediaStatus
-from meet.errors import NotFound
-from meet.store import jobs, media
+from meet.domain.recording import Recording, RecordingStatus
+from meet.domain.stream import STREAMS
+from meet.errors import NotFound, Unavailable
+from meet.recordings import finish_lapsed
+from meet.store import jobs, media, recordings, streams
 
 log = logging.getLogger("meet.sweeper")
 
@@ -52,22 +57,26 @@ def abort_uploads(now: datetime) -> int:
     return aborted
 
 
+def finish_recordings(now: datetime) -> int:
+    """Have the files of recordings made whose media process is gone, from what had reached the bucket."""
+    finished = 0
+    for recording in recordings.overdue(now):
+        try:
+            finished += finish_lapsed(recording.recording_id, now=now) is not None
+        except Unavailable as error:  # the next sweep does it, and the others need not wait for that
+            log.warning("recording %s can't be finished now: %s", recording.recording_id, error)
+    return finished
+
+
+def end_streams(now: datetime) -> int:
+    """Note of streams whose media process is gone that they are over."""
+    lapsed = [stream.stream_id for stream in streams.overdue(now)]
+    return sum(streams.fail_lapsed(stream_id, streams.LOST, at=now) is not None for stream_id in lapsed)
+
+
 def delete_nobodys_objects(now: datetime) -> int:
     """Delete objects that stand in no row, and never will: it lists the bucket, a thousand objects a request."""
-    old = (found.key for found in objects.every() if found.written_at < now - NOBODYS)
-    deleted = 0
-    while keys := list(islice(old, ROWS_AT_ONCE)):
-        nobodys = list(_without_row(keys))
-        objects.delete_many(nobodys)
-        deleted += len(nobodys)
-    return deleted
-
-
-SWEEPS: Mapping[str, Callable[[datetime], int]] = {
-    "jobs": send_lost_jobs,
-    "uploads": abort_uploads,
-    "objects": delete_nobodys_objects,
-}
+    return sum(_delete_old(prefix, nobodys, now - NOBODYS) for prefix, nobodys in _OWNED.items())
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
@@ -85,11 +94,73 @@ def _is_silent(upload: multipart.Upload, since: datetime) -> bool:
         return False
 
 
-def _without_row(keys: Iterable[str]) -> Iterator[str]:
+def _delete_old(prefix: str, nobodys: Callable[[list[str]], Iterator[str]], before: datetime) -> int:
+    old = (found.key for found in objects.every(prefix) if found.written_at < before)
+    deleted = 0
+    while keys := list(islice(old, ROWS_AT_ONCE)):
+        doomed = list(nobodys(keys))
+        objects.delete_many(doomed)
+        deleted += len(doomed)
+    return deleted
+
+
+def _owners(keys: Iterable[str]) -> dict[str, str]:
+    """The id in each key, which is its second part."""
+    return {key: key.split("/", 2)[1] for key in keys}
+
+
+def _of_no_file(keys: list[str]) -> Iterator[str]:
     """Those of these keys that are nobody's. What a job is at is its worker's to clean up."""
-    by_key = {key: key.removeprefix(objects.MEDIA).partition("/")[0] for key in keys}
+    by_key = _owners(keys)
     files = {file.media_id: file for file in media.find_many(by_key.values())}
     for key, media_id in by_key.items():
         file = files.get(media_id)
         if file is None or (file.status is not MediaStatus.PROCESSING and key not in media.keys_of(file)):
             yield key
+
+
+def _of_no_recording(keys: list[str]) -> Iterator[str]:
+    """The same of recordings."""
+    by_key = _owners(keys)
+    kept = {one.recording_id: _kept(one) for one in recordings.find_many(set(by_key.values()))}
+    for key, recording_id in by_key.items():
+        keep = kept.get(recording_id, frozenset())
+        if keep is not None and key not in keep:
+            yield key
+
+
+def _kept(recording: Recording) -> frozenset[str] | None:
+    """The keys that a recording needs; None for all that there are.
+
+    Of a completed one its files are kept, and not what they were made of. Of one that failed somebody may still make
+    something.
+    """
+    if recording.status is RecordingStatus.CANCELLED:
+        return frozenset()
+    return frozenset(recordings.keys_of(recording)) if recording.status is RecordingStatus.COMPLETED else None
+
+
+def _of_no_stream(keys: list[str]) -> Iterator[str]:
+    """The same of streams, of which nothing is kept."""
+    by_key = _owners(keys)
+    found = {one.stream_id: one for one in streams.find_many([*by_key.values()])}
+    for key, stream_id in by_key.items():
+        stream = found.get(stream_id)
+        if stream is None or stream.is_over:
+            yield key
+
+
+_OWNED: Mapping[str, Callable[[list[str]], Iterator[str]]] = {
+    objects.MEDIA: _of_no_file,
+    RECORDINGS: _of_no_recording,
+    STREAMS: _of_no_stream,
+}
+"""What the keys of the bucket begin with, and which of those are nobody's."""
+
+SWEEPS: Mapping[str, Callable[[datetime], int]] = {
+    "recordings": finish_recordings,
+    "streams": end_streams,
+    "jobs": send_lost_jobs,
+    "uploads": abort_uploads,
+    "objects": delete_nobodys_objects,
+}

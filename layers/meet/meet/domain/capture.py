@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 VERSION = 1
+RECORDINGS = "recordings/"
+"""Before the keys of all recordings' objects."""
 MANIFEST = "manifest.json"
 SILENCE = 127
 """The level of no sound at all (RFC 6464 section 3)."""
@@ -25,7 +27,7 @@ SILENCE = 127
 
 def recording_prefix(recording_id: str) -> str:
     """Of every object of a recording."""
-    return f"recordings/{recording_id}/"
+    return f"{RECORDINGS}{recording_id}/"
 
 
 def take_prefix(recording_id: str, take: int) -> str:

@@ -23,6 +23,9 @@ BITRATES_BPS: Mapping[Quality, int] = MappingProxyType({"low": 1_000_000, "mediu
 rounded (support.google.com/youtube/answer/2853702)."""
 FRAME_RATE = 30
 
+STREAMS = "streams/"
+"""Before the keys of all streams' objects."""
+
 PLAYLIST = "playlist.m3u8"
 """HLS's multivariant playlist, which names the others beside it."""
 MANIFEST = "manifest.mpd"
@@ -31,7 +34,7 @@ MANIFEST = "manifest.mpd"
 
 def stream_prefix(stream_id: str) -> str:
     """Of every object of a stream: what its playlists name lies beside them."""
-    return f"streams/{stream_id}/"
+    return f"{STREAMS}{stream_id}/"
 
 
 class StreamStatus(StrEnum):
