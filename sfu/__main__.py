@@ -1,4 +1,7 @@
-"""`python -m sfu`: one media process, from its settings to its end. SIGTERM and SIGINT drain it."""
+"""`python -m sfu`: one media process, from its settings to its end. SIGTERM and SIGINT drain it.
+
+`python -m sfu doctor` looks why media would not flow.
+"""
 
 from __future__ import annotations
 
@@ -171,6 +174,10 @@ async def _main() -> None:
 def main() -> int:
     """Run, and turn what keeps the process from running into one sentence."""
     chosen = settings()
+    if sys.argv[1:] == ["doctor"]:
+        from sfu.doctor.examine import examine  # noqa: PLC0415 - no media process needs it
+
+        return asyncio.run(examine(chosen))
     logs.start(chosen.log_level)
     try:
         asyncio.run(_main())

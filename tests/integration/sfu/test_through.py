@@ -1,13 +1,10 @@
 """Ways through: a real Chromium whose network is not as simple as it could be, and the media that arrives anyway."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from shutil import which
-from socket import SOCK_DGRAM
-from subprocess import Popen
 from typing import Any
 
 import pytest
@@ -19,8 +16,8 @@ from meet.config import Settings
 from meet.ice import ice_servers
 from sfu.endpoint import Endpoint
 from sfu.plane.base import Address, TcpAddress
-from tests.conftest import unused_port
 from tests.e2e.conftest import FLAGS
+from tests.integration.conftest import Coturn
 
 from .test_chromium_sdp import PAGE, Call
 
@@ -148,7 +145,6 @@ async def test_media_flows_over_ipv6(page: Page) -> None:
             assert (await pair(page, connection))["remote"]["address"] == "::1"
 
 
-SECRET = "the secret that coturn and the server share"
 USE_RELAY = """([servers]) => {
     const configuration = {iceServers: servers, iceTransportPolicy: 'relay', bundlePolicy: 'max-bundle'};
     for (const pc of [publisher, receiver]) pc.setConfiguration(configuration);
@@ -169,35 +165,10 @@ GATHER = """async (servers) => {
 }"""
 
 
-@pytest.fixture
-def coturn(tmp_path: Path) -> Iterator[int]:
-    """A real TURN server with time-limited credentials; its port."""
-    path = which("turnserver")
-    assert path, "coturn is missing: apt-get install coturn"
-    port = unused_port(SOCK_DGRAM)
-    options = [
-        "--listening-ip=127.0.0.1",
-        "--relay-ip=127.0.0.1",
-        f"--listening-port={port}",
-        "--use-auth-secret",
-        f"--static-auth-secret={SECRET}",
-        "--realm=meet",
-        "--allow-loopback-peers",
-        "--cli-password=unused",
-        "--no-cli",
-        "--no-tls",
-        "--no-dtls",
-        "--log-file=stdout",
-        f"--userdb={tmp_path / 'users'}",
-        f"--pidfile={tmp_path / 'pid'}",
-    ]
-    with (tmp_path / "log").open("w") as log, Popen([path, "-n", *options], stdout=log, stderr=log) as process:
-        yield port
-        process.terminate()
-
-
-async def test_media_flows_through_a_turn_server_and_only_with_credentials_that_hold(page: Page, coturn: int) -> None:
-    config = Settings(stun_urls="", turn_urls=f"turn:127.0.0.1:{coturn}?transport=udp", turn_secret=SecretStr(SECRET))
+async def test_media_flows_through_a_turn_server_and_only_with_credentials_that_hold(
+    page: Page, coturn: Coturn
+) -> None:
+    config = Settings(stun_urls="", turn_urls=coturn.url, turn_secret=SecretStr(coturn.secret))
     now = datetime.now(UTC)
     good = ice_servers(config, "alice", now=now)
     wrong = ice_servers(config.model_copy(update={"turn_secret": SecretStr("another")}), "alice", now=now)

@@ -66,7 +66,7 @@ _PASSING = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError", "Trans
 """Reasons for a cancelled transaction that are over in a moment."""
 
 TABLES: list[type["Row"]] = []
-"""Every row class of the store modules imported so far; `create_tables` imports them all."""
+"""Every row class of the store modules imported so far; `every_row` imports them all."""
 
 
 def _conflict_waits() -> Iterator[float]:
@@ -216,16 +216,22 @@ def reasons(error: TransactWriteError) -> list[bool]:
     return failed
 
 
+def every_row() -> list[type[Row]]:
+    """The row classes of all stores."""
+    for module in iter_modules(meet.store.__path__):
+        import_module(f"{meet.store.__name__}.{module.name}")
+    return TABLES
+
+
 def create_tables() -> None:
     """Create the tables of all stores that aren't there, wait for them, and turn expiry on. May be repeated.
 
     Raises `Unavailable` where DynamoDB can't be reached or a table isn't ready in time.
     """
-    for module in iter_modules(meet.store.__path__):
-        import_module(f"{meet.store.__name__}.{module.name}")
-    for row in TABLES:
+    rows = every_row()
+    for row in rows:
         _create(row)
-    for row in TABLES:
+    for row in rows:
         _wait_active(row)
         _expire(row)
 
