@@ -3,12 +3,14 @@
 from meet.web.app import create_app, lambda_handler
 from meet.web.health import area_router
 
-from . import recordings
+from . import recordings, streams
 
 app = create_app(
     "media-service",
     area_router("/api/v1/recording", recordings.health, ["media-service"]),
+    area_router("/api/v1/streaming", streams.health, ["media-service"]),
     recordings.router,
+    streams.router,
     is_front=False,
 )
 handler = lambda_handler(app)

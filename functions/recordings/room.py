@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, StrictInt, StrictStr
+from pydantic import BaseModel, BeforeValidator
 
 from meet.domain.meeting import Meeting, MeetingRef
 from meet.errors import Invalid
@@ -10,15 +10,17 @@ from meet.web.access import meeting_of_room
 from meet.web.auth import Principal
 
 
-def _names_a_meeting(value: int | str) -> int | str:
+def _names_a_meeting(value: object) -> object:
     try:
+        if not isinstance(value, int | str):
+            raise ValueError("not a meeting id: a uuid, a number or meeting-<number>")
         MeetingRef.parse(value)
     except ValueError as error:
         raise ValueError(f"must be {str(error).removeprefix('not ')}") from None
     return value
 
 
-MeetingName = Annotated[StrictInt | StrictStr, AfterValidator(_names_a_meeting)]
+MeetingName = Annotated[int | str, BeforeValidator(_names_a_meeting)]
 
 
 class RoomBody(BaseModel):
