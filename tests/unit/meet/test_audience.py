@@ -1,6 +1,6 @@
 from fakeredis import FakeAsyncRedis, FakeRedis, FakeServer
 
-from meet.audience import AT_ONCE, KEPT_S, WINDOW_S, Audience, audience, audience_of, seen
+from meet.audience import AT_ONCE, KEPT_S, WINDOW_S, Audience, audience_of, audiences, seen
 
 NOW = 1_800_000_000.25
 
@@ -26,8 +26,9 @@ async def test_who_came_long_ago_is_no_part_of_the_peak() -> None:
 async def test_functions_and_the_tier_count_the_same_of_each_stream() -> None:
     server = FakeServer()
     await seen(FakeAsyncRedis(server=server), "s", ["alice"], now=NOW)
-    assert audience(FakeRedis(server=server), "s", now=NOW) == Audience(1, 1, 1)
-    assert audience(FakeRedis(server=server), "other", now=NOW) == Audience()
+    redis = FakeRedis(server=server)
+    assert audiences(redis, ["other", "s"], now=NOW) == [Audience(), Audience(1, 1, 1)]
+    assert audiences(redis, [], now=NOW) == []
 
 
 async def test_a_crowd_is_counted_in_batches_and_forgotten_in_a_day() -> None:

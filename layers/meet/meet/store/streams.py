@@ -24,7 +24,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
 
 from meet.domain.recording import Quality
-from meet.domain.stream import Aired, Picture, Stream, StreamStatus, StreamType
+from meet.domain.stream import NEXT, Aired, Picture, Stream, StreamStatus, StreamType
 from meet.errors import Conflict, NotFound, Unavailable
 from meet.store import names
 from meet.store.base import Row, condition_failed, reasons, transaction
@@ -52,6 +52,11 @@ class Entry:
     created_at: datetime
     stream_type: StreamType
     status: StreamStatus
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing will change any more."""
+        return not NEXT[self.status]
 
 
 class _ByOwner(GlobalSecondaryIndex["_StreamRow"]):
