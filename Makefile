@@ -4,9 +4,12 @@ INSTALL = $(PYTHON) localstack/install.py
 RUN = .venv/bin/python
 SERVERS = .venvs/ministack/ready .venvs/servers/ready
 
-.PHONY: up test test-unit test-contract check bench soak lock setup
+.PHONY: up doctor test test-unit test-contract check bench soak lock setup
 up: .venv/ready $(SERVERS)
 	@exec $(RUN) localstack/up.py
+
+doctor: .venv/ready
+	@set -a; . $${MEET_HOME:-.state}/environment && exec $(RUN) -m sfu doctor
 
 test: check $(SERVERS) .venvs/sam/ready .venvs/npm/ready
 	@localstack/debian-packages.sh chromium firefox-esr jq curl ip=iproute2 turnserver=coturn promtool=prometheus amtool=prometheus-alertmanager
