@@ -11,7 +11,7 @@ from meet.clock import iso, new_id, utcnow
 from meet.config import settings
 from meet.domain.meeting import Meeting, Status, TransitionError
 from meet.errors import Conflict, Forbidden, Unavailable
-from meet.store import meetings
+from meet.store import meetings, recordings
 from meet.web.auth import Principal, SignedIn
 from meet.web.etag import etag, require_match
 from meet.web.ice import ice_servers_for
@@ -53,9 +53,9 @@ def mine(user: SignedIn, page: Page, status: Annotated[Status | Literal[""], Que
         user.user_id, offset=page.offset, limit=page.page_size, status=Status(status) if status else None
     )
     now = utcnow()
-    return MeetingsAnswer.model_validate(
-        {"meetings": [MeetingAnswer.of(meeting, at=now) for meeting in found], "pagination": pagination(page, total)}
-    )
+    recorded = recordings.running_in(meeting.meeting_id for meeting in found)
+    answers = [MeetingAnswer.of(each, at=now, is_recording=each.meeting_id in recorded) for each in found]
+    return MeetingsAnswer.model_validate({"meetings": answers, "pagination": pagination(page, total)})
 
 
 @router.get("/{meeting_id}")
@@ -128,7 +128,8 @@ def leave(meeting_id: str, user: SignedIn) -> LeaveAnswer:
 
 def _answer(meeting: Meeting, response: Response, now: datetime) -> MeetingAnswer:
     response.headers["ETag"] = etag(meeting.version)
-    return MeetingAnswer.of(meeting, at=now)
+    is_recording = recordings.running(meeting.meeting_id) is not None
+    return MeetingAnswer.of(meeting, at=now, is_recording=is_recording)
 
 
 def _require_runs(user: Principal, meeting: Meeting) -> None:

@@ -105,13 +105,15 @@ class MeetingAnswer(BaseModel):
     max_participants: int
     current_participants: int
     require_e2ee: bool
+    is_recording: bool
+    """Whether what is said in its room is recorded now, or paused."""
     status: str
     join_url: str
     created_at: str
     updated_at: str
 
     @classmethod
-    def of(cls, meeting: Meeting, *, at: datetime) -> Self:
+    def of(cls, meeting: Meeting, *, at: datetime, is_recording: bool) -> Self:
         """The meeting as it stands at a moment."""
         return cls(
             meeting_id=meeting.meeting_id,
@@ -125,6 +127,7 @@ class MeetingAnswer(BaseModel):
             max_participants=meeting.max_participants,
             current_participants=meeting.current_participants(at),
             require_e2ee=meeting.require_e2ee,
+            is_recording=is_recording,
             status=meeting.status.value,
             join_url=f"{settings().base_url}/meetings/{meeting.meeting_id}/join",
             created_at=iso(meeting.created_at),

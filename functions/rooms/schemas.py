@@ -219,24 +219,26 @@ class PeersAnswer(BaseModel):
 
 
 class RoomStatisticsAnswer(BaseModel):
-    """`duration` is in seconds; `created_at` is the meeting's where the room isn't live."""
+    """`duration` is in seconds; `created_at` is the meeting's where the room isn't live; no recording: ""."""
 
     room_id: str
     meeting_id: int
     created_at: str
     duration: int
-    is_recording: bool = False
-    recording_id: str = ""
+    is_recording: bool
+    recording_id: str
     statistics: dict[str, int | float]
     quality_metrics: dict[str, int]
 
     @classmethod
-    def of(cls, meeting: Meeting, room: RoomSnapshot | None, *, now: datetime) -> Self:
+    def of(cls, meeting: Meeting, room: RoomSnapshot | None, recording_id: str | None, *, now: datetime) -> Self:
         return cls(
             room_id=meeting.room_id,
             meeting_id=meeting.number,
             created_at=room.created_at if room else iso(meeting.created_at),
             duration=_duration_s(room, now) if room else 0,
+            is_recording=recording_id is not None,
+            recording_id=recording_id or "",
             statistics=NO_STATISTICS | (room.statistics if room else {}),
             quality_metrics=NO_QUALITY | (room.quality_metrics if room else {}),
         )

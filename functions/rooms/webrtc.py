@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from meet.clock import iso, utcnow
 from meet.errors import Conflict, Forbidden, NotFound
 from meet.presence import RoomSnapshot
-from meet.store import meetings
+from meet.store import meetings, recordings
 from meet.web.access import may_see_room, meeting_of_room
 from meet.web.auth import Principal, SignedIn
 from meet.web.live import ask_room, presence
@@ -28,7 +28,8 @@ def peers(room_id: str, user: SignedIn) -> PeersAnswer:
 def statistics(room_id: str, user: SignedIn) -> RoomStatisticsAnswer:
     """What flows in a room, and how well; zeros where it isn't live."""
     meeting = meeting_of_room(user, room_id)
-    return RoomStatisticsAnswer.of(meeting, presence().room(meeting.number), now=utcnow())
+    recording_id = recordings.running(meeting.meeting_id)
+    return RoomStatisticsAnswer.of(meeting, presence().room(meeting.number), recording_id, now=utcnow())
 
 
 @router.post("/peer/{peer_id}/media")

@@ -4,6 +4,8 @@ A name is claimed in the transaction that writes its owner, so there is never on
 are told apart by what is before the `#`: `user#alice`, `email#alice@example.com`, `meeting#123`.
 """
 
+from collections.abc import Iterable
+
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
 from pynamodb.transactions import TransactWrite
@@ -41,6 +43,12 @@ def owner(name: str) -> str | None:
         return _NameRow.get(name, consistent_read=True).owner_id
     except DoesNotExist:
         return None
+
+
+def owners(wanted: Iterable[str]) -> dict[str, str]:
+    """The owner's id of each of these names that has one; a hundred a read."""
+    rows = _NameRow.batch_get(set(wanted), consistent_read=True)
+    return {row.name: row.owner_id for row in rows if row.owner_id is not None}
 
 
 def count_up(counter: str) -> int:

@@ -151,6 +151,12 @@ def running(meeting_id: str) -> str | None:
     return names.owner(_alias(meeting_id))
 
 
+def running_in(meeting_ids: Iterable[str]) -> dict[str, str]:
+    """The same of several meetings: the id of the recording by the meeting's, of those that have one."""
+    meetings = {_alias(meeting_id): meeting_id for meeting_id in meeting_ids}
+    return {meetings[alias]: recording_id for alias, recording_id in names.owners(meetings).items()}
+
+
 def find(recording_id: str) -> Recording | None:
     """The recording as it is now, or None where there is none."""
     if not 1 <= len(recording_id) <= ID_CHARS:
