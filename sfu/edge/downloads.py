@@ -1,12 +1,10 @@
 """`GET /api/v1/media/download/{media_id}` and `.../thumbnail/{media_id}`: a file's bytes, whole or a range of them.
 
-What is given is given as what it was found to be, and a browser is told to keep to that: no sniffing, no scripts, and
-an attachment unless the caller asks for `?disposition=inline`, which is for what browsers show and can't run.
+It is an attachment unless the caller asks for `?disposition=inline`, which is for what browsers show and can't run.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from datetime import datetime
 
 from starlette.requests import Request
@@ -18,34 +16,17 @@ from meet.errors import MeetError, NotFound
 from meet.probe.kinds import kind_of
 from meet.store import media
 from meet.web.auth import Principal
-from meet.web.etag import PreconditionFailed
 from meet.web.jobs import input_file
-from sfu.edge.fetcher import Fetcher, Piped
+from sfu.edge.content import content
+from sfu.edge.fetcher import Fetcher
 from sfu.edge.filenames import content_disposition
-from sfu.edge.ranges import Span, Version
+from sfu.edge.ranges import Version
 from sfu.edge.registration import THUMBNAIL_MIME
 
 log = logging.getLogger("meet.edge")
 
 GLANCE_BYTES = 2
 """Safari asks for `bytes=0-1` to learn whether ranges are served: that is no download."""
-
-POLICY = {
-    "sandbox": "",
-    "default-src": "'none'",
-    # A browser that shows a picture or a video makes a page around it, with a style of its own.
-    "img-src": "'self'",
-    "media-src": "'self'",
-    "style-src": "'unsafe-inline'",
-}
-
-SAFE = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "; ".join(f"{name} {value}".strip() for name, value in POLICY.items()),
-    "Cache-Control": "private, no-cache",
-    "Accept-Ranges": "bytes",
-}
-"""Of every answer with bytes of a file. Browsers keep them for their user, and ask each time whether they may."""
 
 
 def readable_bytes(user: Principal, media_id: str) -> tuple[MediaFile, Blob]:
@@ -76,7 +57,7 @@ class Downloads:
             "Content-Disposition": content_disposition(file.filename, inline=inline),
         }
         version = Version(blob.etag, file.uploaded_at)
-        answer, span = await self._answer(request, blob, version, headers)
+        answer, span = await content(self._fetcher, request, blob, version, headers)
         if span is not None and span.first == 0 and span.length > min(GLANCE_BYTES, blob.size - 1):
             self._count(file.media_id)
         return answer
@@ -88,29 +69,8 @@ class Downloads:
             raise NotFound("This media file has no thumbnail")
         headers = {"Content-Type": THUMBNAIL_MIME, "Content-Disposition": "inline"}
         version = Version(file.thumbnail.etag, file.uploaded_at)
-        answer, _ = await self._answer(request, file.thumbnail, version, headers)
+        answer, _ = await content(self._fetcher, request, file.thumbnail, version, headers)
         return answer
-
-    async def _answer(
-        self, request: Request, blob: Blob, version: Version, headers: Mapping[str, str]
-    ) -> tuple[Response, Span | None]:
-        """The answer, and the bytes that it has, if it has any."""
-        whole = Span(0, blob.size - 1)
-        told = {**SAFE, **version.headers}
-        status = version.status_for(request.headers)
-        if status == 412:
-            raise PreconditionFailed
-        if status == 304:
-            return Response(status_code=304, headers=told), None
-        told |= headers
-        span = version.span(request.headers, blob.size) if request.method == "GET" else None
-        told["Content-Length"] = str((span or whole).length)
-        if span is not None:
-            told["Content-Range"] = f"bytes {span.first}-{span.last}/{blob.size}"
-        if request.method == "HEAD":
-            return Response(headers=told), None
-        source = await self._fetcher.open(blob, span or whole)
-        return Piped(source, 206 if span else 200, told), span or whole
 
     def _count(self, media_id: str) -> None:
         """Beside the answer, which doesn't wait for it."""

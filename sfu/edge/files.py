@@ -11,6 +11,7 @@ from sfu.edge.downloads import Downloads
 from sfu.edge.entrance import Endpoint, Entrance
 from sfu.edge.fetcher import Fetcher
 from sfu.edge.pending import PendingUploads
+from sfu.edge.recordings import Recordings
 from sfu.edge.slots import Slots
 from sfu.edge.uploads import Uploads
 
@@ -28,10 +29,12 @@ class Files:
         self._uploads = Uploads(slots, self._threads)
         self._direct = DirectUploads(PendingUploads(redis, SWEPT_AFTER * chosen.upload_url_s), slots)
         self._downloads = Downloads(self._fetcher)
+        self._recordings = Recordings(self._fetcher)
 
     def routes(self, entrance: Entrance) -> list[Route]:
         """The routes, behind the entrance."""
         download, thumbnail = self._downloads.download, self._downloads.thumbnail
+        recording, track = self._recordings.download, self._recordings.track
         table: dict[str, dict[str, Endpoint]] = {
             "/api/v1/media/upload": {"POST": self._uploads.upload},
             "/api/v1/media/uploads": {"POST": self._direct.begin},
@@ -39,6 +42,8 @@ class Files:
             "/api/v1/media/uploads/{upload_id}/complete": {"POST": self._direct.complete},
             "/api/v1/media/download/{media_id}": {"GET": download, "HEAD": download},
             "/api/v1/media/thumbnail/{media_id}": {"GET": thumbnail, "HEAD": thumbnail},
+            "/api/v1/recording/download/{recording_id}": {"GET": recording, "HEAD": recording},
+            "/api/v1/recording/download/{recording_id}/tracks/{number}": {"GET": track, "HEAD": track},
             "/api/v1/ffmpeg/thumbnail": {"POST": thumbnails.make},
         }
         return [Route(path, entrance.to(path, **endpoints)) for path, endpoints in table.items()]

@@ -286,9 +286,8 @@ def test_delete_holds_though_the_node_says_nothing(
 ) -> None:
     node.publish(live(standup["meeting_number"], standup["meeting_id"]))
     node.stop()
-    impatient = lambda *asked, timeout_s: control_call(*asked, timeout_s=timeout_s / 500)  # noqa: E731
-    control_call = control.call
-    monkeypatch.setattr(control, "call", impatient)
+    patient = control.call
+    monkeypatch.setattr(control, "call", lambda *asked, timeout_s: patient(*asked, timeout_s=timeout_s / 500))
     assert http.delete(path(standup), headers=alice).status_code == 204
     assert meetings.find(MeetingRef(uuid=standup["meeting_id"])) is None
     # What it was asked is still there for a node that is only slow.
