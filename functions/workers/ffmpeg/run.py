@@ -16,10 +16,13 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from types import MappingProxyType
+from typing import IO
 
 from meet.config import settings
 
@@ -78,27 +81,18 @@ def run(
     stop: Event,
     within: Limits,
     on_progress: Progress,
+    source: IO[bytes] | None = None,
 ) -> Path:
     """Run FFmpeg in `folder` and return the file it made. `on_progress` is given 0 to 1.
+
+    `source` is its standard input; without one it has none.
 
     Raises `Failed` where FFmpeg fails or passes a limit, `Stopped` soon after `stop` was set, `RuntimeError` where
     somebody else ended it. Nothing runs afterwards.
     """
     deadline = time.monotonic() + within.wall_s
-    with subprocess.Popen(  # noqa: S603 - a list of arguments that `commands` makes, and no shell
-        [*_ends_with_us(), binary, *command.arguments],
-        cwd=folder,
-        env={"PATH": os.defpath, "MALLOC_ARENA_MAX": "2"},  # nothing of ours, and no heap for each of many threads
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
-        try:
-            _confine(process.pid, within)
-            log = _watch(process, command, deadline, stop=stop, on_progress=on_progress)
-        finally:
-            _end(process)
+    with started([binary, *command.arguments], folder, within, source=source, errors=subprocess.PIPE) as process:
+        log = _watch(process, command, deadline, stop=stop, on_progress=on_progress)
     if process.returncode != 0:
         raise _failure(process.returncode, log, within)
     made = folder / command.output
@@ -107,6 +101,33 @@ def run(
     if made.stat().st_size >= within.output_bytes:
         raise _too_large(within, log)
     return made
+
+
+@contextmanager
+def started(
+    arguments: Sequence[str],
+    folder: Path,
+    within: Limits,
+    *,
+    errors: IO[bytes] | int,
+    source: IO[bytes] | None = None,
+    env: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A confined process in `folder`, whose standard output is a pipe to us; it and all that it started is ended."""
+    with subprocess.Popen(  # noqa: S603 - a list of arguments that `commands` makes, and no shell
+        [*_ends_with_us(), *arguments],
+        cwd=folder,
+        env={"PATH": os.defpath, "MALLOC_ARENA_MAX": "2", **env},  # none of ours; no heap for each of many threads
+        stdin=subprocess.DEVNULL if source is None else source,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        start_new_session=True,
+    ) as process:
+        try:
+            _confine(process.pid, within)
+            yield process
+        finally:
+            _end(process)
 
 
 def _ends_with_us() -> list[str]:

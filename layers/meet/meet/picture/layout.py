@@ -9,6 +9,8 @@ STRIP_SHARE = 0.2
 """Of the picture, for those who are not on the stage."""
 STRIP_TILES = 5
 """The most of them: each is then as wide as high a share, so that it keeps the picture's shape."""
+TALLEST = 10 / 16
+"""Of a tile's height to its width: a picture of 16:9 and the name under it fill it, with nothing left between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +34,15 @@ def grid(count: int, width: int, height: int) -> list[Rect]:
         return []
     columns = math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
-    across, down = even(width / columns), even(height / rows)
+    across = even(width / columns)
+    down = even(min(height / rows, across * TALLEST))
+    top = even((height - rows * down) / 2)
     tiles = []
     for index in range(count):
         row, column = divmod(index, columns)
         in_row = min(columns, count - row * columns)
         left = even((width - in_row * across) / 2)
-        tiles.append(Rect(left + column * across, row * down, across, down))
+        tiles.append(Rect(left + column * across, top + row * down, across, down))
     return tiles
 
 
