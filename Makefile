@@ -11,7 +11,7 @@ up: .venv/ready $(SERVERS)
 doctor: .venv/ready
 	@set -a; . $${MEET_HOME:-.state}/environment && exec $(RUN) -m sfu doctor
 
-test: check $(SERVERS) .venvs/sam/ready .venvs/npm/ready
+test: check $(SERVERS) .venvs/sam/ready .venvs/npm/ready .venv/engine-ready
 	@localstack/debian-packages.sh chromium firefox-esr jq curl ip=iproute2 turnserver=coturn promtool=prometheus amtool=prometheus-alertmanager
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-unit test-contract
 	$(RUN) -m pytest tests/integration tests/e2e
@@ -25,10 +25,10 @@ test-contract:
 check: .venv/ready-dev
 	$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy && $(RUN) -m mypy localstack/up.py
 
-bench: .venv/ready-dev $(SERVERS)
+bench: .venv/ready-dev $(SERVERS) .venv/engine-ready
 	$(RUN) -m pytest tests/bench -q -s
 
-soak: .venv/ready-dev $(SERVERS)
+soak: .venv/ready-dev $(SERVERS) .venv/engine-ready
 	MEET_SOAK=1 $(RUN) -m pytest tests/contract tests/integration/test_fuzz.py tests/unit/sfu/test_loss.py tests/e2e/test_loss.py \
 	  tests/e2e/test_ten.py tests/e2e/test_throttled.py tests/integration/test_hostile.py tests/integration/test_worker_kills.py \
 	  tests/unit/meet/probe -q
@@ -43,6 +43,12 @@ setup: .venv/ready-dev $(SERVERS) .venvs/sam/ready
 
 .venv/ready-dev: requirements-dev.lock .venv/ready
 	@$(INSTALL) .venv requirements-dev.lock && touch $@
+
+# The data plane's engine in C. Where there is a compiler, installing builds it too; without, `make up` does without it.
+.venv/engine-ready: $(wildcard sfu/plane/engine/*.[ch]) pyproject.toml .venv/ready-dev
+	@localstack/debian-packages.sh gcc python3-config=python3-dev
+	@$(RUN) -W ignore -c "from setuptools import setup; setup()" -q build_ext --inplace
+	@$(RUN) -c "import sfu.plane.engine.native" && touch $@
 
 .venvs/npm/ready: tests/npm-lock.json localstack/npm_packages.py .venv/ready
 	@$(RUN) localstack/npm_packages.py $< .venvs/npm && touch $@

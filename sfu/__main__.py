@@ -112,7 +112,9 @@ async def open_endpoint(chosen: Settings) -> Endpoint:
     tcp_port = chosen.first_tcp_port + chosen.process_index if chosen.first_tcp_port else None
     announced = announced_addresses(chosen.announced_ip, chosen.bind_host)
     try:
-        return await Endpoint.open(chosen.bind_host, port, announced, tcp_port=tcp_port)
+        return await Endpoint.open(chosen.bind_host, port, announced, tcp_port=tcp_port, plane=chosen.sfu_plane)
+    except ImportError as error:
+        raise Refused(f"MEET_SFU_PLANE names an engine that is not there ({error}): leave it unset.") from None
     except TcpPortTaken as error:
         raise Refused(
             f"TCP port {tcp_port} of {chosen.bind_host} can't be used for media ({error.strerror}): "

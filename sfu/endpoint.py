@@ -23,8 +23,8 @@ from dataclasses import dataclass
 
 from sfu import stun, udp
 from sfu.candidates import host_candidates
-from sfu.plane.base import Address, Plane, TcpAddress
-from sfu.plane.python import PythonPlane
+from sfu.plane.base import BATCH, Address, Plane, TcpAddress
+from sfu.plane.choice import PlaneName, make_plane
 from sfu.tcp import TcpListener
 from sfu.transport import PacketHandler, StateHandler, WebRtcTransport
 
@@ -41,8 +41,6 @@ LOAD_WINDOW_S = 0.1
 RETRY_S = 0.001
 """When to offer a batch again that the kernel had no room for."""
 TICK_S = 0.05
-MAX_DATAGRAM = 2048
-"""What is longer comes from no WebRTC stack; it is cut off and then fails its integrity check."""
 
 
 @dataclass(slots=True)
@@ -72,6 +70,7 @@ class Endpoint:
         announced: tuple[str, ...],
         *,
         tcp: socket.socket | None = None,
+        plane: PlaneName = "auto",
         clock: Callable[[], float],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -79,7 +78,7 @@ class Endpoint:
         self._clock = clock
         self._loop = loop
         self._tcp = TcpListener(tcp, self, self._wake, clock=clock, loop=loop) if tcp else None
-        self._plane: Plane = PythonPlane(sock, self._wake, self._tcp)
+        self._plane: Plane = make_plane(plane, sock, self._wake, self._tcp)
         self._port: int = sock.getsockname()[1]
         self._candidates = host_candidates(announced, self._port, self._tcp.port if self._tcp else None)
         self._listening: dict[WebRtcTransport, tuple[str, ...]] = {}
@@ -106,13 +105,15 @@ class Endpoint:
         announced: tuple[str, ...],
         *,
         tcp_port: int | None = None,
+        plane: PlaneName = "auto",
         clock: Callable[[], float] = time.monotonic,
     ) -> "Endpoint":
         """Bind to a literal address; a port of 0 takes a free one. An IPv6 `host` of `::` takes IPv4 as well.
 
         `announced` are the addresses that our ICE candidates name (see `announced_addresses`), in order of
-        preference. Without a `tcp_port` there is UDP alone. Raises `TcpPortTaken`, OSError where the UDP port is
-        taken, and ValueError where an address is not one.
+        preference. Without a `tcp_port` there is UDP alone. `plane` names one of `sfu.plane.choice`. Raises
+        `TcpPortTaken`, OSError where the UDP port is taken, ValueError where an address is not one, and ImportError
+        where the plane is not there.
         """
         for address in (host, *announced):
             ipaddress.ip_address(address)
@@ -122,7 +123,7 @@ class Endpoint:
         except OSError as error:
             sock.close()
             raise TcpPortTaken(error.errno, error.strerror) from error
-        return cls(sock, announced, tcp=tcp, clock=clock, loop=asyncio.get_running_loop())
+        return cls(sock, announced, tcp=tcp, plane=plane, clock=clock, loop=asyncio.get_running_loop())
 
     @property
     def port(self) -> int:
@@ -292,20 +293,13 @@ class Endpoint:
         self._read_burst()
 
     def _read_burst(self) -> None:
-        recvmsg, receive, now, wall = self._socket.recvmsg, self.receive, self._clock(), time.time()
         self._in_burst = True
         try:
-            for _ in range(BURST):
-                datagram, ancillary, _, address = recvmsg(MAX_DATAGRAM, udp.STAMP_BYTES)
-                self.arrived = now - udp.age(ancillary, wall)
-                try:
-                    receive(datagram, address, now)
-                except Exception:
-                    self._note_bug("a datagram")
-                if self._closed:
+            for _ in range(BURST // BATCH):
+                arrivals = self._plane.receive()
+                self._receive_batch(arrivals, self._clock())
+                if len(arrivals) < BATCH or self._closed:
                     return
-        except BlockingIOError:
-            pass
         except OSError:
             logger.exception("the UDP socket cannot be read")
         finally:
@@ -313,6 +307,17 @@ class Endpoint:
             self._in_burst = False
             if not self._closed:
                 self._flush()
+
+    def _receive_batch(self, arrivals: list[tuple[bytes, Address, float]], now: float) -> None:
+        receive = self.receive
+        for datagram, address, age in arrivals:
+            self.arrived = now - age
+            try:
+                receive(datagram, address, now)
+            except Exception:
+                self._note_bug("a datagram")
+            if self._closed:
+                return
 
     def _note_bug(self, what: str) -> None:
         """What one peer sends must not end the reading, or the timers, of all the others; nor fill the log."""

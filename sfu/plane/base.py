@@ -1,7 +1,8 @@
 """The seam between control and data: what leaves the socket, encrypted, and what comes back decrypted.
 
-Everything per packet is behind these two protocols, so that an engine written in C can take the place of
-`plane.python` without a change elsewhere. Nothing here blocks. What cannot be sent or read is dropped and counted.
+Everything per packet is behind these two protocols, so that the engine written in C (`plane.engine`) can take the
+place of `plane.python` without a change elsewhere. Nothing here blocks. What cannot be sent or read is dropped and
+counted.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ class TcpAddress(NamedTuple):
 
 Address = tuple[str, int] | tuple[str, int, int, int] | TcpAddress
 """Where a peer is: for UDP as the socket gives it, (host, port), and for IPv6 (host, port, flow, scope)."""
+
+BATCH = 64
+"""Datagrams that `Plane.receive` gives at most."""
 
 Profile = Literal["SRTP_AEAD_AES_128_GCM", "SRTP_AES128_CM_SHA1_80"]
 """A DTLS-SRTP protection profile by its registered name (RFC 5764 section 4.1.2, RFC 7714 section 14.2)."""
@@ -92,7 +96,8 @@ class Streams(Protocol):
 
 
 class Plane(Protocol):
-    """Everything that is sent: by one UDP socket, or by the TCP connections of those who have them."""
+    """Everything that is sent, by one UDP socket or by the TCP connections of those who have them; and what the UDP
+    socket receives."""
 
     @property
     def departed(self) -> int:
@@ -107,6 +112,10 @@ class Plane(Protocol):
 
     def send(self, datagram: bytes, address: Address) -> None:
         """Send one plain datagram (STUN, DTLS) at once."""
+
+    def receive(self) -> list[tuple[bytes, Address, float]]:
+        """The next datagrams of the UDP socket, a few dozen at most: what came, from where, and how many seconds ago
+        the kernel had it (0 where it does not say). Fewer than `BATCH` are all there were. Raises OSError."""
 
     def flush(self) -> None:
         """Send what the sessions have queued."""

@@ -7,6 +7,7 @@ from sfu.plane.base import Address, SessionCounters, SrtpKeys, Streams, TcpAddre
 from sfu.plane.cm import CmReceiver, CmSender
 from sfu.plane.derivation import aead_keys
 from sfu.plane.gcm import GcmReceiver, GcmSender
+from sfu.plane.inbox import DatagramSource, Inbox
 from sfu.plane.outbox import ENDED, DatagramSocket, Outbox, Run
 from sfu.plane.streams import StreamOutbox
 
@@ -106,14 +107,19 @@ class PythonSession:
         self.counters.bytes_sent += size
 
 
+class UdpSocket(DatagramSocket, DatagramSource, Protocol):
+    """The part of `socket.socket` that sends and receives."""
+
+
 class PythonPlane:
     """Implements `Plane` over one non-blocking UDP socket, and TCP connections where there are `streams`.
 
     `wake` is called when there is something to flush, once until the next flush.
     """
 
-    def __init__(self, sock: DatagramSocket, wake: Callable[[], None], streams: Streams | None = None) -> None:
+    def __init__(self, sock: UdpSocket, wake: Callable[[], None], streams: Streams | None = None) -> None:
         self._outbox = Outbox(sock, wake)
+        self._inbox = Inbox(sock)
         self._streams = StreamOutbox(streams)
 
     @property
@@ -141,7 +147,7 @@ class PythonPlane:
         else:
             sender = CmSender(keys.outbound_key, keys.outbound_salt)
             receiver = CmReceiver(keys.inbound_key, keys.inbound_salt)
-        return PythonSession(sender, receiver, self._box_for, address)
+        return PythonSession(sender, receiver, self.box_for, address)
 
     def send(self, datagram: bytes, address: Address) -> None:
         """See `Plane.send`."""
@@ -150,10 +156,15 @@ class PythonPlane:
         else:
             self._outbox.send(datagram, address)
 
+    def receive(self) -> list[tuple[bytes, Address, float]]:
+        """See `Plane.receive`."""
+        return self._inbox.receive()
+
     def flush(self) -> None:
         """See `Plane.flush`."""
         self._outbox.flush()
         self._streams.flush()
 
-    def _box_for(self, address: Address) -> Box:
+    def box_for(self, address: Address) -> Box:
+        """Where what is sent to an address waits."""
         return self._streams if isinstance(address, TcpAddress) else self._outbox

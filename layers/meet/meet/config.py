@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     """The addresses put into ICE candidates, comma-separated; `auto` finds the machine's own."""
     sfu_processes: int = Field(1, ge=1, le=64)
     """Media processes of this machine; one room lives in one of them."""
+    sfu_plane: Literal["auto", "python", "engine"] = "auto"
+    """What encrypts and sends media: the engine in C where it was built, or one of the two by name."""
     gateway_port: int = Field(0, ge=0, le=65535)
     """The functions' gateway listens here on loopback; 0: chosen by the script that starts it."""
     api_url: str = ""
