@@ -22,6 +22,9 @@ from meet.web.errors import answer_to, understood
 from meet.web.observability import request_id_of
 from sfu.edge.entrance import Entrance
 from sfu.edge.files import Files
+from sfu.edge.live import CORS as LIVE_CORS
+from sfu.edge.live import PREFIXES as LIVE_PREFIXES
+from sfu.edge.live import Live
 from sfu.edge.page import Page
 from sfu.edge.placement import Placement
 from sfu.edge.relay import Relay
@@ -45,6 +48,7 @@ def create_edge(chosen: Settings, *, page: Path, redis: Redis) -> Starlette:
         await media.close()
         await functions.close()
         await files.close()
+        await live.close()
         await entrance.close()
         await redis.aclose()
 
@@ -57,6 +61,8 @@ def create_edge(chosen: Settings, *, page: Path, redis: Redis) -> Starlette:
         made.headers["X-Request-Id"] = request_id
         if scope["path"].startswith(("/whip/", "/whep/")):
             made.headers.update(CORS)  # as the media process' own: a page may read why nobody answers
+        elif scope["path"].startswith(LIVE_PREFIXES):
+            made.headers.update(LIVE_CORS)
         return made
 
     limits = limits_from(chosen)
@@ -65,6 +71,7 @@ def create_edge(chosen: Settings, *, page: Path, redis: Redis) -> Starlette:
     functions = Relay(to_functions)
     entrance = Entrance(redis, limits)
     files = Files(redis, chosen)
+    live = Live(redis)
     app = Starlette(
         routes=[
             WebSocketRoute("/ws/signaling", Signaling(redis, placement, limits).__call__),
@@ -76,6 +83,7 @@ def create_edge(chosen: Settings, *, page: Path, redis: Redis) -> Starlette:
             Route("/meetings/{meeting_id}/join", document),
             Route("/assets/{rest:path}", document),
             *files.routes(entrance),
+            *live.routes(),
             Route("/{rest:path}", functions),
         ],
         exception_handlers={MeetError: answer, HTTPException: answer, Exception: answer},
