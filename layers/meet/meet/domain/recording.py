@@ -180,7 +180,9 @@ class Recording:
 
     def began(self, *, at: datetime, until: datetime) -> Recording:
         """The media process has begun."""
-        return replace(self._became(RecordingStatus.RECORDING), started_at=self.started_at or at, held_until=until)
+        if self.status is not RecordingStatus.PENDING or not self.is_live:
+            raise TransitionError(self.status, RecordingStatus.RECORDING)
+        return replace(self._became(RecordingStatus.RECORDING), started_at=at, held_until=until)
 
     def renewed(self, measured: Measured, *, until: datetime) -> Recording:
         """Its media process is still at it; status stays."""
