@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -17,7 +18,7 @@ from meet.config import Settings
 from meet.domain.stream import Stream, StreamStatus
 from meet.errors import NotFound, Unavailable
 from meet.store import streams
-from sfu.edge import live
+from sfu.edge import crowd, live
 from sfu.edge.app import create_edge
 from sfu.edge.fetcher import Fetcher
 from tests.unit.sfu.edge.test_playlists import MANIFEST, MEDIA, MULTIVARIANT
@@ -66,8 +67,11 @@ def redis() -> FakeAsyncRedis:
 
 
 @pytest.fixture
-async def edge(bucket: Bucket, redis: FakeAsyncRedis, tmp_path: object) -> AsyncIterator[Starlette]:
-    app = create_edge(Settings(api_url="http://127.0.0.1:9", rate_limits="off"), page=tmp_path, redis=redis)  # type: ignore[arg-type]
+async def edge(
+    bucket: Bucket, redis: FakeAsyncRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Starlette]:
+    monkeypatch.setattr(crowd, "EVERY_S", 0.01)
+    app = create_edge(Settings(api_url="http://127.0.0.1:9", rate_limits="off"), page=tmp_path, redis=redis)
     async with app.router.lifespan_context(app):
         yield app
 
@@ -157,18 +161,6 @@ async def test_the_first_playlist_is_not_another_players_after_a_lie(player: htt
     for lie in ("<script>alert(1)</script>", "x" * 33, 'a"b'):
         answer = await player.get(f"{DASH}/manifest.mpd", params={"viewer": lie})
         assert lie not in answer.text
-
-
-async def test_redis_is_away(player: httpx.AsyncClient, redis: FakeAsyncRedis) -> None:
-    """Nobody is counted, and everybody sees."""
-    server = redis.connection_pool.connection_kwargs["server"]
-    server.connected = False
-    assert (await player.get(f"{HLS}/playlist.m3u8")).status_code == 200
-    server.connected = True
-    await player.get(f"{HLS}/playlist.m3u8?viewer=who-comes-later")
-    async with asyncio.timeout(5):
-        while not (await audience_of(redis, ID, now=time.time())).current:  # noqa: ASYNC110 - as in `counted`
-            await asyncio.sleep(0.05)
 
 
 async def test_many_players_are_one_reading(player: httpx.AsyncClient, bucket: Bucket) -> None:
