@@ -64,16 +64,15 @@ def test_the_end_is_heard(redis: FakeRedis, look: Looking) -> None:
 def test_whoever_waits_hears_it(redis: FakeRedis, look: Looking) -> None:
     asked = threading.Barrier(4)
 
-    def ask(begun: list[None]) -> str | None:
-        if not begun:
-            begun.append(None)
+    def ask(mine: list[None]) -> str | None:
+        if not mine:
+            mine.append(None)
             asked.wait(10)
         return look()
 
+    begun: list[list[None]] = [[], [], []]
     with ThreadPoolExecutor(3) as waiters:
-        answers = [
-            waiters.submit(completion.wait, redis, "j1", partial(ask, begun), timeout_s=60) for begun in ([], [], [])
-        ]
+        answers = [waiters.submit(completion.wait, redis, "j1", partial(ask, one), timeout_s=60) for one in begun]
         asked.wait(10)
         while look.asked < 3:
             time.sleep(0.01)
