@@ -33,14 +33,15 @@ TIDY_PROGRESS, MADE_PROGRESS = 5, 95
 """When the tracks are in order, and when all is made and nothing is in the bucket yet."""
 
 
-def compose(job: Job, binary: Binary, folder: Path, lease: Lease, written: list[str]) -> Recording | None:
-    """The recording as it is when its job is completed; None where nobody waits for its file any more.
+def compose(job: Job, binary: Binary, folder: Path, lease: Lease, written: list[str]) -> Recording:
+    """The recording as it is when its job is completed.
 
-    Raises `Failed` where there can't be a file, `Stopped` once `lease.stop` is set, and `Unavailable`.
+    Raises `Failed` where there can't be a file, or nobody waits for it any more, `Stopped` once `lease.stop` is set,
+    and `Unavailable`.
     """
     recording = recordings.find(job.steps[0].media_id)
     if recording is None or recording.is_over:
-        return None
+        raise Failed("The recording was deleted.")
     return _Composition(recording, job, binary, folder, lease, written).completed()
 
 
@@ -109,7 +110,7 @@ class _Composition:
     def keep(self, made: Path, name: str, mime_type: str) -> Blob:
         """Put a file into the bucket under a key of this attempt."""
         self.go_on()
-        key = f"{recording_prefix(self.recording.recording_id)}files/{self.job.attempt}-{name}"
+        key = f"{files_prefix(self.recording.recording_id)}{self.job.attempt}-{name}"
         self.written.append(key)
         return objects.upload_file(made, key, mime_type)
 
@@ -121,6 +122,11 @@ class _Composition:
         """Raises `Stopped` where this must not go on."""
         if self.lease.stop.is_set():
             raise Stopped
+
+
+def files_prefix(recording_id: str) -> str:
+    """Of the objects that compositions of a recording write."""
+    return f"{recording_prefix(recording_id)}files/"
 
 
 def _examined(made: Path) -> About:

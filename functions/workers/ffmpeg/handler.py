@@ -25,15 +25,19 @@ from redis import Redis, RedisError
 
 from meet import objects, queue
 from meet.clock import utcnow
+from meet.completion import announce
 from meet.config import settings
-from meet.domain.job import Job
+from meet.domain.job import Job, JobKind
 from meet.domain.media import MediaFile
+from meet.domain.recording import Recording
 from meet.errors import Unavailable
 from meet.estimates import Speeds
 from meet.queue import Queue
-from meet.store import jobs, media
+from meet.recordings import discard
+from meet.store import jobs, media, recordings
 
 from .binary import ffmpeg
+from .composition import compose, files_prefix
 from .inputs import Impossible
 from .lease import Lease
 from .run import Failed, Stopped
@@ -92,6 +96,7 @@ def attend(body: str, where: Queue, extend: Extend, *, deadline: float | None) -
         return found is None or found.is_over  # else its holder may be gone when the message comes again
     if job.attempt > MOST_ATTEMPTS:
         jobs.fail(job, f"It was tried {MOST_ATTEMPTS} times, and each time the worker ended before the job did.")
+        _announce(job)
         _take_back(_earlier(job))
         return True
     return _work(job, where, extend, deadline)
@@ -102,11 +107,16 @@ def _work(job: Job, where: Queue, extend: Extend, deadline: float | None) -> boo
     lease = Lease(job, partial(extend, settings().job_lease_s), quitting=quitting, deadline=deadline)
     try:
         with tempfile.TemporaryDirectory(prefix="meet-job-") as folder, lease:
-            inputs, finished = make_outputs(job, ffmpeg(), Path(folder), lease, written)
-            _complete(job, finished, written)
+            if job.kind is JobKind.COMPOSE:
+                inputs: list[MediaFile] = []
+                _complete_recording(job, compose(job, ffmpeg(), Path(folder), lease, written), written)
+            else:
+                inputs, finished = make_outputs(job, ffmpeg(), Path(folder), lease, written)
+                _complete(job, finished, written)
     except (Failed, Impossible) as error:
         log.warning("job %s failed: %s %s", job.job_id, error, getattr(error, "log", ""))
         jobs.fail(job, str(error))
+        _announce(job)
         _take_back([*written, *_earlier(job)])
     except Elsewhere as error:
         return _hand_on(job, lease, where, written, str(error))
@@ -133,15 +143,33 @@ def _complete(job: Job, finished: list[MediaFile], written: list[str]) -> None:
     """End the job with its outputs, and leave no object that isn't one of theirs."""
     _take_back(_earlier(job))  # before, so that nothing is left of them should this worker end right after
     kept = {key for file in jobs.complete(job, finished) for key in media.keys_of(file)}
+    _announce(job)
     _take_back(key for key in written if key not in kept)
+
+
+def _complete_recording(job: Job, recording: Recording, written: list[str]) -> None:
+    """End the job with its recording, of which nothing but its files is left; or leave none of them."""
+    if not jobs.complete_composition(job, recording):
+        _take_back(written)
+        return
+    _announce(job)
+    try:
+        discard(recording.recording_id, keep=recordings.keys_of(recording))
+    except Unavailable as error:
+        log.warning("what recording %s was made of is left to the sweeper: %s", recording.recording_id, error)
 
 
 def _earlier(job: Job) -> list[str]:
     """What attempts before this one have written. None of them can complete the job any more."""
     if job.attempt < 2:
         return []
-    there = [one.key for step in job.steps for one in objects.every(f"{objects.MEDIA}{step.media_id}/")]
+    of = files_prefix if job.kind is JobKind.COMPOSE else _media_prefix
+    there = [one.key for step in job.steps for one in objects.every(of(step.media_id))]
     return [key for key in there if objects.attempt_of(key) < job.attempt]
+
+
+def _media_prefix(media_id: str) -> str:
+    return f"{objects.MEDIA}{media_id}/"
 
 
 def _hand_on(job: Job, lease: Lease, where: Queue, written: list[str], why: str) -> bool:
@@ -149,6 +177,7 @@ def _hand_on(job: Job, lease: Lease, where: Queue, written: list[str], why: str)
     _take_back(written)
     if where is Queue.FFMPEG_LONG:
         jobs.fail(job, f"The job can't be done: {why}.")
+        _announce(job)
         return True
     log.info("job %s goes to %s: %s", job.job_id, Queue.FFMPEG_LONG, why)
     queue.send(job, Queue.FFMPEG_LONG)
@@ -170,10 +199,23 @@ def _learn(job: Job, inputs: list[MediaFile]) -> None:
         ended = jobs.find(job.job_id)
         if ended is None:
             return
-        with Redis.from_url(settings().redis_url, socket_timeout=2, socket_connect_timeout=1) as redis:
+        with _redis() as redis:
             Speeds(redis).learn(ended, inputs)
     except (RedisError, Unavailable) as error:
         log.warning("how long job %s took is not learned from: %s", job.job_id, error)
+
+
+def _announce(job: Job) -> None:
+    """Who waits looks for itself in the end, so this is worth no failure either."""
+    try:
+        with _redis() as redis:
+            announce(redis, job.job_id)
+    except RedisError as error:
+        log.warning("nobody is told that job %s is over: %s", job.job_id, error)
+
+
+def _redis() -> Redis:
+    return Redis.from_url(settings().redis_url, socket_timeout=2, socket_connect_timeout=1)
 
 
 def _extend(where: Queue, receipt: str, visibility_s: int) -> bool:

@@ -1,4 +1,4 @@
-"""Jobs in DynamoDB, each written together with the media files that it makes.
+"""Jobs in DynamoDB, each written together with the media files that it makes, or the recording that it ends.
 
 A job's row decides: whoever ends a job, by making it, failing it or wanting it no more, does so in one transaction
 with its outputs, on the condition that nobody ended it and that no other worker has taken it over since. So there is
@@ -27,6 +27,7 @@ from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.transactions import TransactWrite
 
 from meet.clock import utcnow
 from meet.domain.job import Given, Job, JobKind, JobStatus, Step
@@ -192,6 +193,17 @@ def complete(
     return [file for file in finished if _is_kept(file)]
 
 
+def complete_composition(job: Job, recording: Recording, *, now: datetime | None = None) -> bool:
+    """End a claimed `compose` job with its recording (`Recording.completed`); whether that stands in the store now.
+
+    Where it doesn't, this attempt's objects are nobody's, and the caller deletes them: it had lost the job, or the
+    recording was deleted meanwhile. Otherwise as `complete`.
+    """
+    _end(job, job.completed(at=now or utcnow()), recording=recording)
+    kept = recordings.find(recording.recording_id)
+    return kept is not None and kept.blob is not None and kept.blob == recording.blob
+
+
 def fail(job: Job, error: str, *, now: datetime | None = None) -> bool:
     """End a job and its outputs, since it can't be done; `error` is a sentence for its owner.
 
@@ -239,7 +251,7 @@ def put_off(job: Job, *, now: datetime, until: datetime) -> bool:
     return _update(job.job_id, [_JobRow.due_at.set(_stamp(until))], is_overdue)
 
 
-def _end(before: Job, after: Job, finished: Sequence[MediaFile] = ()) -> bool:
+def _end(before: Job, after: Job, finished: Sequence[MediaFile] = (), *, recording: Recording | None = None) -> bool:
     """Write a job's end together with its outputs: those in `finished` are ready, the others failed.
 
     False where the job isn't as `before` any more. An output whose row was deleted meanwhile is left out.
@@ -250,7 +262,9 @@ def _end(before: Job, after: Job, finished: Sequence[MediaFile] = ()) -> bool:
         write = transaction()
         write.update(_JobRow(before.job_id), _ended(after), condition=_unended(before))
         for media_id in outputs:
-            if media_id in ready:
+            if before.kind is JobKind.COMPOSE:
+                _end_recording(write, media_id, after, recording)
+            elif media_id in ready:
                 media.finish_in(write, ready[media_id])
             else:
                 media.fail_in(write, media_id)
@@ -262,6 +276,15 @@ def _end(before: Job, after: Job, finished: Sequence[MediaFile] = ()) -> bool:
             if lost:
                 return False
             outputs = [media_id for media_id, is_gone in zip(outputs, gone, strict=True) if not is_gone]
+
+
+def _end_recording(write: TransactWrite, recording_id: str, after: Job, made: Recording | None) -> None:
+    if made is not None:
+        recordings.finish_in(write, made)
+    elif after.status is JobStatus.CANCELLED:
+        recordings.cancel_in(write, recording_id)
+    else:
+        recordings.fail_in(write, recording_id, after.error or "")
 
 
 def _is_kept(file: MediaFile) -> bool:

@@ -10,8 +10,9 @@ import pytest
 
 from meet.domain.job import Given, Job, JobKind, JobStatus, Step
 from meet.domain.media import Blob, Facts, FileType, MediaFile, MediaStatus
+from meet.domain.recording import Measured, Recording, RecordingStatus
 from meet.errors import Conflict, NotFound
-from meet.store import jobs, media
+from meet.store import jobs, media, recordings
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LEASE_S = 30
@@ -222,3 +223,63 @@ def test_a_job_for_a_model_keeps_what_it_is_about_and_its_result(tables: None) -
     assert (ended.status, ended.progress, ended.worker) == (JobStatus.COMPLETED, 100, "node-2")
     assert ended.result == {"transcription": "yes", "segments": [{"start": 0.5}]}
     assert ended.result_key == "inference/j2/2-x"
+
+
+def composition() -> tuple[Job, Recording]:
+    """A recording that was stopped, and the job that makes its file, in its first attempt."""
+    live = Recording("r1", "m1", 7, "alice", NOW, held_until=later(45))
+    recordings.create(live)
+    assert recordings.began("r1", at=NOW, until=later(45))
+    began = recordings.get("r1")
+    job = Job("j2", JobKind.COMPOSE, "alice", (), (Step("r1", "compose"),), 10, NOW)
+    assert jobs.create_composition(job, began.stopped("j2", at=later(60)))
+    held = jobs.claim("j2", now=NOW, lease_s=LEASE_S)
+    assert held is not None
+    return held, recordings.get("r1")
+
+
+def composed(recording: Recording, attempt: int = 1) -> Recording:
+    blob = Blob(f"recordings/r1/files/{attempt}-x.mp4", 7, "e")
+    return recording.completed(blob, "video/mp4", Facts(duration_s=60.0), (), Measured(duration_s=60.0))
+
+
+def test_a_recording_and_its_job_are_done_at_once(tables: None) -> None:
+    job, stopped = composition()
+    for _ in range(2):  # and once more, since the answer may be lost
+        assert jobs.complete_composition(job, composed(stopped), now=later(70))
+    ended = recordings.get("r1")
+    assert (ended.status, ended.facts.duration_s) == (RecordingStatus.COMPLETED, 60.0)
+    assert jobs.get("j2").status is JobStatus.COMPLETED
+
+
+def test_who_lost_a_composition_completes_nothing(tables: None) -> None:
+    job, stopped = composition()
+    other = jobs.claim("j2", now=later(LEASE_S + 1), lease_s=LEASE_S)
+    assert other is not None
+    assert not jobs.complete_composition(job, composed(stopped))
+    assert recordings.get("r1").status is RecordingStatus.PENDING
+    assert jobs.complete_composition(other, composed(stopped, 2))
+    assert not jobs.complete_composition(job, composed(stopped))
+
+
+def test_a_recording_that_was_deleted_meanwhile_has_no_file(tables: None) -> None:
+    job, stopped = composition()
+    recordings.delete("r1")
+    assert not jobs.complete_composition(job, composed(stopped))
+    assert jobs.get("j2").status is JobStatus.COMPLETED
+    assert recordings.find("r1") is None
+
+
+def test_a_recording_fails_with_its_job(tables: None) -> None:
+    job, _ = composition()
+    assert jobs.fail(job, "Nothing was recorded.", now=later(70))
+    assert (recordings.get("r1").status, recordings.get("r1").error) == (
+        RecordingStatus.FAILED,
+        "Nothing was recorded.",
+    )
+
+
+def test_a_composition_that_is_cancelled_leaves_its_recording_so(tables: None) -> None:
+    job, _ = composition()
+    jobs.cancel(job)
+    assert recordings.get("r1").status is RecordingStatus.CANCELLED

@@ -12,13 +12,15 @@ from functions.workers.ffmpeg.binary import Binary
 from functions.workers.ffmpeg.formats import ENCODERS
 from functions.workers.ffmpeg.run import Failed
 from functions.workers.ffmpeg.work import Elsewhere
+from meet import orders
 from meet.clock import new_id, utcnow
 from meet.config import settings
 from meet.domain.job import Job, JobKind, JobStatus, Step
-from meet.domain.media import FileType, MediaFile, MediaStatus
+from meet.domain.media import Blob, Facts, FileType, MediaFile, MediaStatus
+from meet.domain.recording import Measured, Recording, RecordingStatus
 from meet.errors import Unavailable
 from meet.queue import Queue
-from meet.store import jobs, media
+from meet.store import jobs, media, recordings
 from tests.unit.tables import empty_tables
 
 
@@ -142,6 +144,62 @@ def test_what_may_be_done_later_is_given_back(
     assert told.visibility_s[-1] == wait_s
     assert not jobs.get(job.job_id).is_held(utcnow() + timedelta(seconds=0.1))
     assert told.taken_back == []  # it may be that the job was completed with them
+
+
+@pytest.fixture
+def composition(told: Told) -> Job:
+    """The job of a recording that was stopped."""
+    recordings.create(Recording("r1", "m1", 7, "alice", utcnow(), held_until=utcnow()))
+    live = recordings.began("r1", at=utcnow(), until=utcnow())
+    assert live is not None
+    made = Job(new_id(), JobKind.COMPOSE, "alice", (), (orders.compose(live),), estimated_s=1, created_at=utcnow())
+    assert jobs.create_composition(made, live.stopped(made.job_id, at=utcnow()))
+    return made
+
+
+def composes(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any] = lambda: None) -> None:
+    """A composition writes one object, does `act`, and is made."""
+
+    def make(job: Job, _binary: Binary, _folder: object, _lease: object, written: list[str]) -> Recording:
+        key = f"recordings/r1/files/{job.attempt}-x.mp4"
+        written.append(key)
+        recording = recordings.get("r1")
+        act()
+        return recording.completed(Blob(key, 7, "e"), "video/mp4", Facts(), (), Measured())
+
+    monkeypatch.setattr(worker, "compose", make)
+
+
+def test_a_recording_is_composed_and_what_it_was_made_of_deleted(
+    composition: Job, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(worker, "discard", lambda recording_id, keep: kept.append((recording_id, list(keep))))
+    composes(monkeypatch)
+    assert deliver(of(composition))
+    assert recordings.get("r1").status is RecordingStatus.COMPLETED
+    assert kept == [("r1", ["recordings/r1/files/1-x.mp4"])]
+
+
+def test_the_file_of_a_recording_that_was_deleted_is_taken_back(
+    composition: Job, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    composes(monkeypatch, lambda: recordings.delete("r1"))
+    assert deliver(of(composition))
+    assert told.taken_back == ["recordings/r1/files/1-x.mp4"]
+
+
+def test_a_recording_that_can_not_be_composed_fails_with_the_reason(
+    composition: Job, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def act() -> None:
+        raise Failed("Nothing was recorded.")
+
+    composes(monkeypatch, act)
+    assert deliver(of(composition))
+    ended = recordings.get("r1")
+    assert (ended.status, ended.error) == (RecordingStatus.FAILED, "Nothing was recorded.")
+    assert told.taken_back == ["recordings/r1/files/1-x.mp4"]
 
 
 def test_what_needs_another_worker_is_handed_on(job: Job, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
