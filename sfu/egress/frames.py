@@ -11,10 +11,11 @@ from sfu.egress.depacketize import DEPACKETIZERS
 from sfu.egress.sink import Track
 from sfu.egress.sync import Sync
 from sfu.rtp.packet import PacketError, RtpPacket
+from sfu.rtp.parameters import AUDIO_LEVEL_URI, VIDEO_ORIENTATION_URI
 from sfu.rtp.rtcp import SenderReport
 
-WAIT_S = 1.0
-"""For a packet: the SFU asks for it again ten times in this, and it isn't shown to anybody who waits."""
+WAIT_S = 0.5
+"""For a packet: the SFU asks for it ten times in this (`sfu.rtp.nack`)."""
 MOST_HELD = 4096
 """Packets behind one that is missing; 6 s of 8 Mbit/s."""
 _STEP_S = 1e-4
@@ -38,6 +39,10 @@ class Frame:
     """RTP's, of 32 bits."""
     lost: int = 0
     """Packets before this one, after those of the frame before, that never came."""
+    level: int | None = None
+    """Of audio, where its sender tells: 0 is the loudest, 127 silence (RFC 6464)."""
+    rotation: int = 0
+    """Of video: 0, 90, 180 or 270, the degrees clockwise to turn it by (3GPP TS 26.114 section 7.4.5)."""
 
 
 class _Packet(NamedTuple):
@@ -58,6 +63,9 @@ class Frames:
         self._codecs = {codec.payload_type: codec.name for codec in known}
         rate = known[0].clock_rate if known else 90000
         self._clock = sync.clock(track.peer_id, rate)
+        self._level_id = track.parameters.extension_id(AUDIO_LEVEL_URI)
+        self._rotation_id = track.parameters.extension_id(VIDEO_ORIENTATION_URI)
+        self._rotation = 0
         self._wait_s = wait_s
         self._held: dict[int, _Packet | None] = {}
         """By index; None for what only fills its place."""
@@ -179,6 +187,25 @@ class Frames:
             return []
         at = max(at, self._last_at + _STEP_S)
         key_frame = not self._video or any(one.packet.key_frame for one in part)
-        frame = Frame(data, at, key_frame, codec, packet.timestamp, self._lost)
+        turned = _element(part[-1].packet, self._rotation_id)  # the last packet tells, of a frame that does
+        if turned is not None:
+            self._rotation = 90 * (turned & 3)
+        level = _element(packet, self._level_id)
+        frame = Frame(
+            data,
+            at,
+            key_frame,
+            codec,
+            packet.timestamp,
+            self._lost,
+            None if level is None else level & 0x7F,
+            self._rotation,
+        )
         self._began, self._lost, self._last_at = True, 0, at
         return [frame]
+
+
+def _element(packet: RtpPacket, element_id: int | None) -> int | None:
+    """The first byte of a header extension element; None where there is none."""
+    value = packet.elements.get(element_id) if element_id is not None else None
+    return value[0] if value else None

@@ -20,6 +20,20 @@ def av1(payload: bytes) -> KeyFrame | None:
     return KeyFrame()
 
 
+def sequence_size(unit: bytes) -> KeyFrame | None:
+    """The size that the sequence header of a temporal unit tells, whose OBUs all have sizes (AV1 specification
+    section 5.2); None where it has none. `PacketError` where it is cut."""
+    at = 0
+    while at < len(unit):
+        head = 2 if unit[at] & 4 else 1
+        size, data = _leb128(unit, at + head)
+        need(unit, data + size)
+        if unit[at] >> 3 & 0x0F == 1:
+            return _read_sequence_header(unit[at : data + size])
+        at = data + size
+    return None
+
+
 def _obus(payload: bytes) -> Iterator[bytes]:
     count, at, number = payload[0] >> 4 & 3, 1, 0
     while at < len(payload):

@@ -167,11 +167,12 @@ def vp9_key_frame(payload: bytes, descriptor: Vp9Descriptor) -> KeyFrame | None:
         return None
     if descriptor.structure is not None:
         return descriptor.structure[-1]
-    return _read_header(payload[descriptor.size :])
+    return vp9_header(payload[descriptor.size :])
 
 
-def _read_header(frame: bytes) -> KeyFrame | None:
-    """The uncompressed header (VP9 bitstream specification section 6.2)."""
+def vp9_header(frame: bytes) -> KeyFrame | None:
+    """The size that a frame's uncompressed header tells (VP9 bitstream specification section 6.2); None where it is
+    no key frame. `PacketError` for what is no frame."""
     bits = Bits(frame)
     if bits.take(2) != 2:
         raise PacketError("VP9: no frame marker")

@@ -77,6 +77,8 @@ class CapturedTrack:
     """Of its first frame."""
     ends_s: float | None = None
     """Once it ended; None while it goes on, or where the recorder died: then what its file says counts."""
+    rotation: int = 0
+    """Of a phone's picture: 0, 90, 180 or 270, the degrees clockwise to turn it by. Its file does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
