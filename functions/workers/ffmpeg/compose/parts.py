@@ -46,7 +46,7 @@ def lines_of(pieces: Sequence[Piece]) -> tuple[list[Line], list[CapturedTrack]]:
 def duration_of(captured: Captured, parts: Iterable[Part]) -> float:
     """How long the recording is: as long as its recorder said, or as its tracks have it where it died."""
     said = (manifest.duration_s for manifest in captured.manifests)
-    return max(*said, *(part.found.ends_s for part in parts), 0.0)
+    return max([0.0, *said, *(part.found.ends_s for part in parts)])
 
 
 def is_copied(parts: Sequence[Part], wanted: Wanted, duration_s: float) -> bool:
