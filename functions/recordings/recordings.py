@@ -44,6 +44,9 @@ from .schemas import (
     StartedAnswer,
 )
 
+LEAST_STOP_S = 10.0
+"""How long a stop is waited for at least: until all is in the bucket."""
+
 router = APIRouter(prefix=PREFIX, tags=["recording"])
 log = logging.getLogger("meet.recordings")
 
@@ -178,7 +181,9 @@ def _created(asked: StartBody, user: Principal, meeting: Meeting) -> Recording:
 def _stopped(recording: Recording, timeout_s: float) -> Recording:
     """A recording that was live, stopped by its media process; where there is none any more, here."""
     recording_id = recording.recording_id
-    reply = ask(recording.meeting_number, "stop-recording", timeout_s=max(1.0, timeout_s), recording_id=recording_id)
+    reply = ask(
+        recording.meeting_number, "stop-recording", timeout_s=max(timeout_s, LEAST_STOP_S), recording_id=recording_id
+    )
     if reply is None:
         found = store.get(recording_id)
         if found.status is RecordingStatus.PENDING and found.is_live:

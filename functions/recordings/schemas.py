@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from meet.clock import iso
 from meet.config import settings
@@ -24,6 +24,12 @@ class StartBody(RoomBody):
     record_audio: Switch = True
     record_video: Switch = True
     record_screen: Switch = True
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not (self.record_audio or self.record_video or self.record_screen):
+            raise ValueError("record_audio, record_video and record_screen are all false: there is nothing to record")
+        return self
 
     @property
     def wanted(self) -> Wanted:

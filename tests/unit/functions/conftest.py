@@ -94,6 +94,8 @@ class Node:
     def __init__(self, redis: Redis) -> None:
         self.commands: list[Command] = []
         self.reply = Reply("ok")
+        self.obey: Callable[[Command], None] = lambda _: None
+        """What it does before it replies."""
         self._redis = redis
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._obey)
@@ -119,6 +121,7 @@ class Node:
             if found:
                 command = Command(**json.loads(found[1]))
                 self.commands.append(command)
+                self.obey(command)
                 self._redis.rpush(f"reply:{command.command_id}", json.dumps(asdict(self.reply)))
 
 

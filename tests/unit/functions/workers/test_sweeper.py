@@ -11,9 +11,14 @@ from functions.workers import sweeper
 from meet import multipart, objects, queue
 from meet.clock import utcnow
 from meet.config import settings
+from meet.domain import capture
 from meet.domain.job import Job, JobKind, Step
 from meet.domain.media import Facts, FileType, MediaFile, MediaStatus
-from meet.store import jobs, media
+from meet.domain.recording import Measured, RecordedTrack, Recording
+from meet.domain.stream import Stream, StreamStatus, stream_prefix
+from meet.errors import Unavailable
+from meet.store import jobs, media, recordings, streams
+from meet.store.base import transaction
 
 NOW = utcnow()
 LATER = NOW + timedelta(days=2)
@@ -151,6 +156,98 @@ def test_more_objects_than_one_read_takes(swept: Swept, monkeypatch: pytest.Monk
         objects.put_bytes(objects.upload_key(f"lost-{number}"), b"text", TEXT)
     assert swept("objects", LATER) == 5
     assert keys() == kept
+
+
+def recorded(recording_id: str) -> Recording:
+    """A recording that its media process has begun, in a meeting of its own."""
+    lease = timedelta(seconds=settings().recording_lease_s)
+    recordings.create(Recording(recording_id, f"m-{recording_id}", 7, "alice", NOW, held_until=NOW + lease))
+    begun = recordings.began(recording_id, at=NOW, until=NOW + lease)
+    assert begun is not None
+    return begun
+
+
+def test_a_recording_whose_media_process_died_is_finished(swept: Swept, sent: list[str]) -> None:
+    recorded("r1")
+    recorded("r2")
+    assert recordings.renew("r2", Measured(), until=NOW + timedelta(seconds=100))
+    assert swept("recordings", NOW + timedelta(seconds=44)) == 0
+    assert [swept("recordings", NOW + timedelta(seconds=46)) for _ in range(2)] == [1, 0]
+    stopped = recordings.get("r1")
+    assert (stopped.status, stopped.interrupted, stopped.stopped_at) == ("pending", True, NOW)
+    assert sent == [stopped.job_id]
+    assert recordings.get("r2").is_live
+
+
+def test_a_recording_that_can_not_be_finished_holds_up_no_other(
+    swept: Swept, sent: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded("r1")
+    recorded("r2")
+    send = queue.send
+
+    def refuse_once(job: Job) -> None:
+        monkeypatch.setattr(queue, "send", send)
+        raise Unavailable
+
+    monkeypatch.setattr(queue, "send", refuse_once)
+    assert swept("recordings", LATER) == 1
+    assert len(sent) == 1
+    # The other is stopped all the same, and its job is one that the sweep of jobs sends again.
+    assert swept("jobs", LATER) == 2
+    assert {recordings.get(name).job_id for name in ("r1", "r2")} == set(sent)
+
+
+def test_a_stream_whose_media_process_died_is_over(swept: Swept) -> None:
+    streams.create(Stream("s1", "m1", 7, "alice", NOW, "hls", held_until=NOW + timedelta(seconds=45)))
+    assert swept("streams", NOW + timedelta(seconds=44)) == 0
+    assert [swept("streams", NOW + timedelta(seconds=46)) for _ in range(2)] == [1, 0]
+    assert streams.get("s1").status is StreamStatus.FAILED
+
+
+def test_of_a_completed_recording_its_files_are_kept(swept: Swept, sent: list[str]) -> None:
+    prefix = capture.recording_prefix("r1")
+    fragment = capture.fragment_key("r1", 0, 0, 1)
+    mine = [f"{prefix}files/2-x.mp4", f"{prefix}files/2-track-0.mkv"]
+    for key in (fragment, f"{prefix}files/1-y.mp4", capture.fragment_key("gone", 0, 0, 1), *mine):
+        objects.put_bytes(key, b"x", TEXT)
+    recorded("r1")
+    assert swept("recordings", LATER) == 1
+    stopped = recordings.get("r1")
+    assert swept("objects", LATER) == 1, "nothing but what is of no recording, while its file is being made"
+    file, track = (objects.there(key) for key in mine)
+    sound = RecordedTrack("t", "u", "alice", "audio", "microphone", "opus", 0.0, 1.0, track)
+    with transaction() as write:
+        recordings.finish_in(write, stopped.completed(file, "video/mp4", Facts(), (sound,), Measured()))
+    assert swept("objects", NOW) == 0, "it may just have been written"
+    assert swept("objects", LATER) == 2
+    assert {one.key for one in objects.every("")} == set(mine)
+
+
+@pytest.mark.parametrize(("end", "left"), [("fail", 1), ("cancel", 0)])
+def test_of_one_that_failed_all_is_kept_and_of_one_that_nobody_wants_nothing(
+    swept: Swept, sent: list[str], end: str, left: int
+) -> None:
+    objects.put_bytes(capture.fragment_key("r1", 0, 0, 1), b"x", TEXT)
+    recorded("r1")
+    assert swept("recordings", LATER) == 1
+    [job_id] = sent
+    if end == "fail":
+        assert jobs.fail(jobs.get(job_id), "No.")
+    else:
+        jobs.cancel(jobs.get(job_id))
+    swept("objects", LATER)
+    assert len(list(objects.every(""))) == left
+
+
+def test_of_a_stream_nothing_is_kept(swept: Swept) -> None:
+    for name in ("s1", "s2", "s3"):
+        objects.put_bytes(f"{stream_prefix(name)}0.m4s", b"x", TEXT)
+    for name in ("s1", "s2"):
+        streams.create(Stream(name, f"m-{name}", 7, "alice", NOW, "hls", held_until=LATER + timedelta(days=9)))
+    assert streams.fail("s2", "No.", at=NOW)
+    assert swept("objects", LATER) == 2
+    assert {one.key for one in objects.every("")} == {f"{stream_prefix('s1')}0.m4s"}
 
 
 def test_an_unknown_sweep_is_a_mistake() -> None:
