@@ -11,7 +11,7 @@ up: .venv/ready $(SERVERS)
 doctor: .venv/ready
 	@set -a; . $${MEET_HOME:-.state}/environment && exec $(RUN) -m sfu doctor
 
-test: check $(SERVERS) .venvs/sam/ready .venvs/npm/ready .venv/engine-ready
+test: check $(SERVERS) .venvs/sam/ready .venvs/npm/ready .venvs/otlp/ready .venv/engine-ready
 	@localstack/debian-packages.sh chromium firefox-esr jq curl ip=iproute2 turnserver=coturn promtool=prometheus amtool=prometheus-alertmanager
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-unit test-contract
 	$(RUN) -m pytest tests/integration tests/e2e

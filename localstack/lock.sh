@@ -10,6 +10,6 @@ lock() { # OUTPUT INPUT...
 runtime=(layers/deps/requirements.txt sfu/requirements.txt localstack/requirements-build.in)
 lock requirements.lock "${runtime[@]}"
 lock requirements-dev.lock "${runtime[@]}" tests/requirements.txt --constraint requirements.lock
-for name in ministack servers sam; do
+for name in ministack servers sam otlp; do
   lock "localstack/requirements-$name.txt" "localstack/requirements-$name.in"
 done

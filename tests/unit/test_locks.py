@@ -13,6 +13,7 @@ LOCKS = {
     "localstack/requirements-ministack.txt": ["localstack/requirements-ministack.in"],
     "localstack/requirements-servers.txt": ["localstack/requirements-servers.in"],
     "localstack/requirements-sam.txt": ["localstack/requirements-sam.in"],
+    "localstack/requirements-otlp.txt": ["localstack/requirements-otlp.in"],
 }
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)", re.MULTILINE)
 

@@ -139,6 +139,14 @@ class Settings(BaseSettings):
     cookie_secure: Literal["auto", "yes", "no"] = "auto"
     """Whether cookies are marked Secure; `auto`: where `public_base_url` is https."""
     log_level: str = "INFO"
+    log_format: Literal["plain", "json"] = "plain"
+    """For people, or an object a line for what gathers logs."""
+    tracing: Literal["off", "xray", "otlp"] = "off"
+    """Where traces go: X-Ray's daemon, or an OpenTelemetry collector."""
+    tracing_endpoint: str = ""
+    """`host:port` of the daemon, or the collector's URL; empty: its usual port on this machine."""
+    tracing_share: float = Field(1.0, ge=0, le=1)
+    """Of the traces that begin here, how many are kept."""
 
     @field_validator("public_base_url", "api_url")
     @classmethod
