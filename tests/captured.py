@@ -90,14 +90,15 @@ def film(
     begins_s: float = 0.0,
     rate: int = 15,
     key_every: int = 1000,
+    picture: Image.Image | None = None,
 ) -> bytes:
-    """A camera that sees one colour, or what `colour(at_s)` says."""
+    """A camera that sees one colour, or the one that `colour(at_s)` says, or a picture of this size."""
     paint: Callable[[float], Any] = colour if callable(colour) else lambda at_s: colour
 
     def frames() -> Iterator[VideoFrame]:
         for number in range(round(seconds * rate)):
             at_s = begins_s + number / rate
-            frame = VideoFrame.from_image(Image.new("RGB", size, paint(at_s)))  # type: ignore[no-untyped-call]
+            frame = VideoFrame.from_image(picture or Image.new("RGB", size, paint(at_s)))  # type: ignore[no-untyped-call]
             frame.pts, frame.time_base = round(at_s * 1000), MILLISECOND
             yield frame
 

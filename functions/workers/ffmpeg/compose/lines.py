@@ -14,6 +14,8 @@ class Line:
 
     files: tuple[str, ...]
     output: str
+    rotation: int = 0
+    """Of a picture: the degrees clockwise that it is to be turned by, which the file made is to say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from meet.picture import labels
 from meet.picture.canvas import Canvas, Plane
 from meet.picture.layout import Rect, fitted
 
-from .pictures import Pictures
+from .pictures import Pictures, upright
 from .plan import FRAME_RATE, SAMPLE_RATE, Plan
 from .scenes import Scene, Tile
 from .sound import BYTES, SAMPLE, Samples, mixer
@@ -106,7 +106,7 @@ class _Painter:
         if frame is None or frame is before:
             return
         space, _ = _split(tile.place)
-        place = fitted(frame.width, frame.height, space)
+        place = fitted(*upright(frame), space)
         if there is not None and place != there:
             self._canvas.fill(space, GROUND)
         self._canvas.paste(film.scaled(frame, place.width, place.height), place)

@@ -33,12 +33,13 @@ class Part:
 
 
 def lines_of(pieces: Sequence[Piece]) -> tuple[list[Line], list[CapturedTrack]]:
-    """What belongs together: the pieces of a track in one codec, over all takes; and whose each line is."""
-    together: dict[tuple[str, str], list[Piece]] = defaultdict(list)
+    """What belongs together: the pieces of a track in one codec and one rotation, over all takes; and whose it is."""
+    together: dict[tuple[str, str, int], list[Piece]] = defaultdict(list)
     for piece in sorted(pieces, key=lambda one: (one.take, one.track.begins_s, one.track.number)):
-        together[piece.track.track_id, piece.track.codec].append(piece)
+        together[piece.track.track_id, piece.track.codec, piece.track.rotation].append(piece)
     lines = [
-        Line(tuple(piece.file for piece in line), f"track-{number}") for number, line in enumerate(together.values())
+        Line(tuple(piece.file for piece in line), f"track-{number}", rotation)
+        for number, ((_, _, rotation), line) in enumerate(together.items())
     ]
     return lines, [line[-1].track for line in together.values()]
 
@@ -59,6 +60,7 @@ def is_copied(parts: Sequence[Part], wanted: Wanted, duration_s: float) -> bool:
         return False
     return all(
         part.track.codec in COPIED
+        and not part.track.rotation
         and len(part.found.stretches) == 1
         and part.found.begins_s <= ALONE_S
         and part.found.ends_s >= duration_s - ALONE_S

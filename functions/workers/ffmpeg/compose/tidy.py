@@ -41,7 +41,7 @@ def _joined(place: int, line: Line, folder: Path) -> Iterator[Found]:
                     if made is not None:
                         yield from made.closed()
                     output = f"{line.output}-{number}.mkv" if number else f"{line.output}.mkv"
-                    made = _Made(place, output, folder, stream)
+                    made = _Made(place, output, folder, stream, line.rotation)
                 for packet in source.demux(stream):
                     made.append(packet)
         except (av.FFmpegError, UnicodeError):
@@ -53,13 +53,15 @@ def _joined(place: int, line: Line, folder: Path) -> Iterator[Found]:
 class _Made:
     """A file that is being made."""
 
-    def __init__(self, line: int, name: str, folder: Path, like: VideoStream | AudioStream) -> None:
+    def __init__(self, line: int, name: str, folder: Path, like: VideoStream | AudioStream, rotation: int) -> None:
         self._line, self._name = line, name
         self._path = folder / name
         self._head = _head(like)
         self._stack = ExitStack()
         self._container: OutputContainer = self._stack.enter_context(av.open(str(self._path), "w", format="matroska"))
         self._stream = self._container.add_stream_from_template(like)
+        if rotation and isinstance(self._stream, VideoStream):
+            self._stream.set_display_rotation(-rotation)  # FFmpeg counts counterclockwise
         self._stretches: list[Stretch] = []
         self._keys: list[float] = []
         self._latest_s = 0.0

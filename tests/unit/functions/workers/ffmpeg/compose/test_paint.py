@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import pytest
+from PIL import Image
 
 from functions.workers.ffmpeg.compose.lines import Line
 from functions.workers.ffmpeg.compose.paint import paint
@@ -65,15 +66,15 @@ def made(plan: Plan, folder: Path) -> Made:
     return Made(pictures, sound)
 
 
-def kept(folder: Path, name: str, data: bytes) -> tuple[str, tuple[float, ...], float, float]:
+def kept(folder: Path, name: str, data: bytes, rotation: int = 0) -> tuple[str, tuple[float, ...], float, float]:
     """A track in order; its file, key frames, beginning and end."""
     (folder / f"{name}.part").write_bytes(data)
-    (found,) = tidy([Line((f"{name}.part",), name)], folder)
+    (found,) = tidy([Line((f"{name}.part",), name, rotation)], folder)
     return found.file, found.key_frames_s, found.begins_s, found.ends_s
 
 
-def a_film(folder: Path, name: str, data: bytes) -> Film:
-    return Film(*kept(folder, name, data)[:2])
+def a_film(folder: Path, name: str, data: bytes, rotation: int = 0) -> Film:
+    return Film(*kept(folder, name, data, rotation)[:2])
 
 
 def a_voice(folder: Path, name: str, data: bytes) -> Voice:
@@ -112,6 +113,18 @@ def test_a_picture_of_another_shape_leaves_nothing_of_the_last(tmp_path: Path) -
     assert near(out.pixel(0.5, 50, 80), RED)
     assert near(out.pixel(1.5, 160, 80), BLUE)
     assert near(out.pixel(1.5, 50, 80), BLACK)
+
+
+@pytest.mark.parametrize(("rotation", "x", "y"), [(0, 50, 80), (90, 160, 20), (180, 270, 80), (270, 160, 140)])
+def test_a_phone_that_is_turned_is_seen_upright(tmp_path: Path, rotation: int, x: int, y: int) -> None:
+    picture = Image.new("RGB", (160, 90), "blue")
+    picture.paste("red", (0, 0, 60, 90))
+    data = film(0.5, "white", picture=picture)
+    shown = a_film(tmp_path, "a", data, rotation)
+    out = made(Plan(0.5, WIDTH, HEIGHT, (Scene(0, 0.5, (Tile("a", 0, WHOLE),)),), (shown,)), tmp_path)
+    assert near(out.pixel(0.3, x, y), RED)
+    assert near(out.pixel(0.3, WIDTH - x, 160 - y), BLUE)
+    assert near(out.pixel(0.3, 30, 80), BLACK) == (rotation in (90, 270))
 
 
 def test_who_can_not_be_seen_has_a_card_with_a_name(tmp_path: Path) -> None:

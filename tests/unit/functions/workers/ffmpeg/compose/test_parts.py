@@ -51,20 +51,27 @@ def manifest(take: int = 0, duration_s: float = 60, *tracks: CapturedTrack, **ot
     return Manifest("r", take, 0.0, duration_s, tracks, **other)
 
 
-def test_the_pieces_of_a_track_are_joined_over_takes_but_not_over_codecs() -> None:
+def test_the_pieces_of_a_track_are_joined_over_takes_but_not_over_codecs_and_rotations() -> None:
     pieces = [
         Piece(1, track(begins_s=20), "1-0", 10),
         Piece(0, track(), "0-0", 10),
         Piece(0, track(codec="vp9", number=1, begins_s=9), "0-1", 10),
         Piece(0, track("bob"), "0-2", 10),
+        Piece(0, track("bob", rotation=90, number=2, begins_s=30), "0-3", 10),
     ]
     lines, whose = lines_of(pieces)
     assert lines == [
         Line(("0-0", "1-0"), "track-0"),
         Line(("0-2",), "track-1"),
         Line(("0-1",), "track-2"),
+        Line(("0-3",), "track-3", 90),
     ]
-    assert [(one.user_id, one.codec) for one in whose] == [("alice", "vp8"), ("bob", "vp8"), ("alice", "vp9")]
+    assert [(one.user_id, one.codec) for one in whose] == [
+        ("alice", "vp8"),
+        ("bob", "vp8"),
+        ("alice", "vp9"),
+        ("bob", "vp8"),
+    ]
 
 
 def test_a_recording_is_as_long_as_its_recorder_said_or_its_tracks_are() -> None:
@@ -98,6 +105,7 @@ def test_one_person_in_webm_is_copied(parts: list[Part], wanted: Wanted) -> None
         ([VOICE], WEBM),
         ([part(5, 60), VOICE], WEBM),
         ([part(0, 50), VOICE], WEBM),
+        ([part(0, 60, rotation=90), VOICE], WEBM),
         ([part(0, 60, on=[(0, 20), (30, 60)]), VOICE], WEBM),
         ([], WEBM),
     ],
