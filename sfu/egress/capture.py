@@ -28,6 +28,9 @@ ASK_S = 1.0
 EARLY_S = 2.0
 """A picture that was captured up to this long before the recording began is its first one: the key frame that a room
 begins a new subscriber with may be older than the subscription."""
+BETWEEN_S = 1.0
+"""From the beginning of a track's file to that of its next one: somebody who flips a camera, or a codec, a hundred
+times a second does not get a hundred files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class Capture:
         self._needs_key_frame = self._video
         self._turned = False
         """Whether the picture is turned otherwise than its file says: the next key frame begins another."""
+        self._opened_s = float("-inf")
+        """Where its newest file begins."""
         self._asked_at = float("-inf")
 
     @property
@@ -133,6 +138,9 @@ class Capture:
         if file is not None and (file.codec != frame.codec or (turned and frame.key_frame)):
             self._close(frame.at)
             file, turned = None, False
+        if file is None and at_s - self._opened_s < BETWEEN_S:
+            self._needs_key_frame = self._video
+            return
         try:
             if file is None:
                 file = self._opened(frame, at_s)
@@ -155,6 +163,7 @@ class Capture:
             raise ValueError("its picture has no size")
         matroska = Matroska(frame.codec, picture)
         header = matroska.write(frame.data, at_s, key_frame=frame.key_frame)
+        self._opened_s = at_s
         number = self._book.begin(self.track, frame.codec, at_s, frame.rotation)
         self._book.fragment(number, header)
         self._file = _File(number, frame.codec, frame.rotation, matroska)
