@@ -25,11 +25,14 @@ from meet.store import meetings, messages, rooms, sessions
 from meet.tokens import signing_secret
 from sfu.app import create_app
 from sfu.candidates import announced_addresses
+from sfu.clocks import Clocks
 from sfu.endpoint import Endpoint, TcpPortTaken
 from sfu.media import RoomMedia
 from sfu.media_events import MediaEvent
 from sfu.node import Node
+from sfu.outlets.books import opener
 from sfu.redis import connect
+from sfu.router import Router
 from sfu.writer import Writer
 
 log = logging.getLogger("meet.sfu")
@@ -69,7 +72,8 @@ async def serve(chosen: Settings, stop_asked: asyncio.Event) -> None:
         redis = connect(chosen.redis_url)
 
         def create_media(emit: Callable[[MediaEvent], None]) -> RoomMedia:
-            return RoomMedia(endpoint.create_transport, emit, last_n=chosen.last_n)
+            router = Router(lanes=endpoint.plane.lanes)
+            return RoomMedia(endpoint.create_transport, emit, router=router, last_n=chosen.last_n)
 
         node = Node(
             chosen,
@@ -77,6 +81,7 @@ async def serve(chosen: Settings, stop_asked: asyncio.Event) -> None:
             redis=redis,
             meetings=meetings,
             create_media=create_media,
+            open_book=opener(redis, chosen.recording_lease_s, Clocks().utcnow),
             writer=Writer({Session: sessions.write, Message: messages.write, RoomRecord: rooms.write}),
         )
         app = create_app(node, forwarded=lambda: endpoint.plane.departed)

@@ -40,9 +40,11 @@ from sfu.signaling.effects import (
 )
 from sfu.signaling.frames import Frame, moment
 from sfu.signaling.messages import Choice, Offer, RoomMessage, SetLayer, Subscribe, Unsubscribe, sdp_text
+from sfu.signaling.outgoing import Kind, News
 from sfu.signaling.participant import Newcomer
 from sfu.signaling.room import Room
 from sfu.subscriptions import VideoQuality
+from sfu.tap import Outlet, Tap, Wanted
 from sfu.writer import Record
 
 log = logging.getLogger("meet.sfu.room")
@@ -88,6 +90,9 @@ class Media(Protocol):
     def refuse(self, user_id: str, track_id: str, now: float) -> None: ...
     def cap(self, user_id: str, track_id: str, now: float, *, spatial: int | None, temporal: int | None) -> None: ...
     def tell_layers(self, user_id: str) -> None: ...
+    def tap(self, wanted: Wanted, outlet: Outlet, name_of: Callable[[str], str], now: float) -> Tap: ...
+    def untap(self, tap: Tap, now: float) -> None: ...
+    def rename(self, user_id: str, username: str) -> None: ...
     def peer_of(self, peer_id: str) -> str | None: ...
     def connections_of(self, user_id: str) -> int: ...
     def report(self, now: float) -> RoomReport: ...
@@ -133,7 +138,11 @@ class LiveRoom:
 
     def join(self, socket: Socket, newcomer: Newcomer) -> None:
         """Let somebody with a seat in; `Refused` where the room is full."""
+        before = self.room.shown_as(newcomer.user_id) if self.room.has(newcomer.user_id) else None
         self._attach(socket, newcomer, self.room.join(newcomer, self._clocks.wall()))
+        name = self.room.shown_as(newcomer.user_id)
+        if before not in (None, name):
+            self.media.rename(newcomer.user_id, name)
 
     def resume(self, socket: Socket, session_id: str, newcomer: Newcomer) -> None:
         """Let somebody go on; `Refused` where that session is gone."""
@@ -186,6 +195,25 @@ class LiveRoom:
         """The media connection of a connection by HTTP."""
         return self.media.connection(guest.user_id, guest.session_id)
 
+    # What leaves the room
+
+    def tap(self, wanted: Wanted, outlet: Outlet) -> Tap:
+        """Hand what is wanted of the media to an egress process."""
+        return self.media.tap(wanted, outlet, self.room.shown_as, self._clocks.monotonic())
+
+    def untap(self, tap: Tap) -> None:
+        """Hand it no more; again: nothing."""
+        self.media.untap(tap, self._clocks.monotonic())
+
+    def want_key_frame(self, tap: Tap, track_id: str) -> None:
+        """An egress process can't go on with a track."""
+        tap.want_key_frame(track_id, self._clocks.monotonic())
+
+    def announce(self, kind: Kind, egress_id: str, news: News, owner_id: str) -> None:
+        """Tell everybody of a recording or a stream."""
+        self._perform(self.room.outgoing_changed(kind, egress_id, news, owner_id, self._clocks.wall()))
+        self._changed()
+
     # What the node does
 
     def remove(self, user_id: str, reason: str) -> None:
@@ -227,8 +255,8 @@ class LiveRoom:
         """Everybody's current session."""
         return [self._with_connections(session) for session in self.room.sessions()]
 
-    def snapshot(self, node_id: str) -> RoomSnapshot:
-        """What functions may know of the room now."""
+    def snapshot(self, node_id: str, egress: list[dict[str, Any]]) -> RoomSnapshot:
+        """What functions may know of the room now; `egress` is what leaves it, which the node knows."""
         report = self.media.report(self._clocks.monotonic())
         return RoomSnapshot(
             meeting_number=self.room.number,
@@ -253,6 +281,7 @@ class LiveRoom:
             peers=report.peers,
             statistics=report.statistics,
             quality_metrics=report.quality_metrics,
+            egress=egress,
         )
 
     # Inside

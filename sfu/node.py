@@ -39,6 +39,10 @@ from sfu.clocks import Clocks
 from sfu.guests import Guest
 from sfu.live_room import LiveRoom, MediaFactory
 from sfu.ortc import SdpError
+from sfu.outlets.books import OpenBook
+from sfu.outlets.egress import Egress, StartProcess
+from sfu.outlets.outlets import COMMANDS, Outlets
+from sfu.outlets.process import EgressProcess
 from sfu.session import ClientSocket
 from sfu.signaling.connection import CLOSE_RESTART
 from sfu.signaling.messages import Join, Refused, Resume, RoomId
@@ -65,6 +69,8 @@ MOST_RENEWED = 100
 REMEMBERED = 10_000
 """How many meetings that are over are remembered, against joins that were on their way."""
 OVER = frozenset({"meeting-deleted", "meeting-ended"})
+OUTLETS_S = 12.0
+"""How long a drain waits for recordings to be finished; less than those who end processes wait, 20 s and more."""
 MOST_GUESTS = 8
 """Connections by HTTP that one user may have in one room: each holds a port's worth of state for 30 s, connected or
 not, and nobody has more encoders and players than that."""
@@ -91,6 +97,8 @@ class Node:
         meetings: Meetings,
         create_media: MediaFactory,
         writer: Writer,
+        open_book: OpenBook,
+        start_process: StartProcess = EgressProcess.start,
         clocks: Clocks | None = None,
     ) -> None:
         self.settings = settings
@@ -98,6 +106,13 @@ class Node:
         self.sockets: set[ClientSocket] = set()
         self.writer = writer
         self.clocks = clocks or Clocks()
+        self.outlets = Outlets(
+            open_book,
+            most=settings.egress_most,
+            renew_s=settings.recording_lease_s / 3,
+            now=self.clocks.monotonic,
+            start_process=start_process,
+        )
         self.draining = False
         self._url = url
         self.redis = redis
@@ -141,9 +156,11 @@ class Node:
             group.create_task(self._forever("look for revocations", self._revoke_when_due))
             group.create_task(self.writer.run())
 
-    async def drain(self, *, timeout_s: float = 5.0) -> None:
-        """Take nobody new, and hang up on everybody: they come back to another process, or to the next one here."""
+    async def drain(self, *, timeout_s: float = 5.0, outlets_s: float = OUTLETS_S) -> None:
+        """Take nobody new, end what is recorded and streamed, and hang up on everybody: they come back to another
+        process, or to the next one here."""
         self.draining = True
+        ending = asyncio.create_task(self.outlets.close(timeout_s=outlets_s))
         try:
             await self.publish()
         except RedisError:
@@ -155,6 +172,7 @@ class Node:
                 await self._deserted.wait()
         except TimeoutError:
             log.warning("%d sockets did not close in time", len(self.sockets))
+        await ending
 
     async def close(self, *, timeout_s: float = 10.0) -> None:
         """Write what is to be written, and be gone from Redis. Participants keep their seats until those lapse."""
@@ -364,7 +382,7 @@ class Node:
         del self._rooms[number]
         live.media.close(self.clocks.monotonic())
         self.writer.put(live.room.record(self.clocks.wall()))
-        self._chore(self._forget_room(number))
+        self._chore(self._forget_room(number, self.outlets.of(live)))
 
     async def _release_seat(self, live: LiveRoom, user_id: str) -> None:
         room = live.room
@@ -379,7 +397,9 @@ class Node:
             except Unavailable:
                 log.warning("a seat of meeting %d is not given back: it lapses", room.number)
 
-    async def _forget_room(self, number: int) -> None:
+    async def _forget_room(self, number: int, egresses: Collection[Egress]) -> None:
+        """Until its recordings are finished, functions find who does so."""
+        await self.outlets.end_all(egresses)
         async with self._lock(number), self._publishing:
             if number in self._rooms:
                 return  # somebody came
@@ -421,12 +441,33 @@ class Node:
         command = await control.next_command(self.redis, self.node_id)
         if command is None:
             return
+        if command.kind in COMMANDS:
+            self._chore(self._obey_beside(command))
+            return
         try:
             answer = self.obey(command)
         except (KeyError, TypeError, ValueError) as error:
-            log.exception("command %s is malformed", command.kind)
-            answer = Reply("refused", {"reason": f"malformed: {error}"})
+            answer = _malformed(command, error)
         await control.reply(self.redis, command, answer)
+
+    async def _obey_beside(self, command: Command) -> None:
+        """Obey a command that waits for something, while others are obeyed."""
+        try:
+            answer = await self.obey_slowly(command)
+        except (KeyError, TypeError, ValueError) as error:
+            answer = _malformed(command, error)
+        try:
+            await control.reply(self.redis, command, answer)
+        except RedisError:
+            log.warning("Redis is away: nobody hears what became of %s", command.kind)
+
+    async def obey_slowly(self, command: Command) -> Reply:
+        """Do what a function asks of recordings and streams, of `outlets.COMMANDS`; again: the same."""
+        live = self._rooms.get(int(command.data["meeting_number"]))
+        if live is not None and live.room.e2ee and command.kind in ("start-recording", "start-stream"):
+            reason = "The meeting is end-to-end encrypted: it can be neither recorded nor streamed."
+            return Reply("refused", {"reason": reason})
+        return await self.outlets.obey(command, live)
 
     # What time asks
 
@@ -464,7 +505,11 @@ class Node:
             )
             told = [live for number, live in self._rooms.items() if numbers is None or number in numbers]
             rooms: list[RoomSnapshot] = []
-            _each("describe a room", lambda live: rooms.append(live.snapshot(self.node_id)), told)
+
+            def describe(live: LiveRoom) -> None:
+                rooms.append(live.snapshot(self.node_id, self.outlets.snapshots(live)))
+
+            _each("describe a room", describe, told)
             await self._presence.publish(snapshot, rooms, now=self.clocks.wall())
 
     async def _tick(self) -> None:
@@ -564,6 +609,11 @@ class Node:
     def _lock(self, number: int, user_id: str = "") -> asyncio.Lock:
         """The lock of a room, or of one user's seat in it; there while somebody holds or awaits it."""
         return self._locks.setdefault((number, user_id), asyncio.Lock())
+
+
+def _malformed(command: Command, error: Exception) -> Reply:
+    log.error("command %s is malformed", command.kind, exc_info=error)
+    return Reply("refused", {"reason": f"malformed: {error}"})
 
 
 def _set_media_state(live: LiveRoom | None, data: Mapping[str, Any]) -> Reply:

@@ -176,7 +176,7 @@ class Tap:
     def _videos(self) -> int:
         return sum(consumer.producer.track.kind == "video" for consumer in self._consumers.values())
 
-    def _say(self, kind: str, **values: Any) -> None:
+    def _say(self, kind: str, /, **values: Any) -> None:
         self._flush()
         self._outlet.send(message(kind, **values))
 

@@ -61,6 +61,8 @@ def joined(
     participants: Sequence[Frame],
     tracks: Sequence[Frame],
     speaker: Speaker | None,
+    recordings: Sequence[Frame],
+    streams: Sequence[Frame],
     ice_servers: Sequence[Mapping[str, object]],
     now: float,
 ) -> Frame:
@@ -78,6 +80,8 @@ def joined(
         "participants": list(participants),
         "tracks": list(tracks),
         "active_speaker": None if speaker is None else _speaker(speaker),
+        "recordings": list(recordings),
+        "streams": list(streams),
         "ice_servers": list(ice_servers),
         "timestamp": _stamp(now),
     }
@@ -208,6 +212,21 @@ def layers(track_id: str, current: LayerId | None, target: LayerId | None, now: 
         "target": None if target is None else target._asdict(),
         "timestamp": _stamp(now),
     }
+
+
+def recording(news: str, recording_id: str, started_by: str, now: float) -> Frame:
+    """To everybody: what is said and shown is kept from now on, or no more. `news`: `started`, `paused`, …"""
+    return {
+        "type": f"recording-{news}",
+        "recording_id": recording_id,
+        "started_by": started_by,
+        "timestamp": _stamp(now),
+    }
+
+
+def streaming(news: str, stream_id: str, started_by: str, now: float) -> Frame:
+    """To everybody: the world can see and hear the room from now on, or no more."""
+    return {"type": f"streaming-{news}", "stream_id": stream_id, "started_by": started_by, "timestamp": _stamp(now)}
 
 
 def kicked(reason: str, now: float) -> Frame:

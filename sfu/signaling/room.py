@@ -55,6 +55,7 @@ from sfu.signaling.messages import (
     Subscribe,
     Unsubscribe,
 )
+from sfu.signaling.outgoing import Kind, News, Outgoing
 from sfu.signaling.participant import Newcomer, Participant
 from sfu.signaling.tracks import Speaker, Tracks
 
@@ -84,6 +85,7 @@ class Room:
         self._participants: dict[str, Participant] = {}
         self._by_session: dict[str, Participant] = {}
         self._tracks = Tracks()
+        self._outgoing = Outgoing()
 
     @property
     def names(self) -> frozenset[MeetingRef]:
@@ -103,6 +105,11 @@ class Room:
     def has(self, user_id: str) -> bool:
         """Whether a user is here, or may still resume."""
         return user_id in self._participants
+
+    def shown_as(self, user_id: str) -> str:
+        """The name that a user goes by here; of who is gone, the id."""
+        participant = self._participants.get(user_id)
+        return participant.shown_as if participant else user_id
 
     def sessions(self) -> list[Session]:
         """The current sessions of everybody: that of the socket, and those without one."""
@@ -348,6 +355,10 @@ class Room:
         self._tracks.speaker = Speaker(user_id, track_id) if user_id and track_id else None
         return self._tell_all(frames.active_speaker(self._tracks.speaker, now))
 
+    def outgoing_changed(self, kind: Kind, egress_id: str, news: News, started_by: str, now: float) -> list[Effect]:
+        """A recording or stream of the room began, changed or ended: everybody is told."""
+        return self._tell_all(self._outgoing.hear(kind, egress_id, news, started_by, now))
+
     def tell(self, user_id: str, frame: Frame) -> list[Effect]:
         """Tell one participant something, if their socket is there."""
         participant = self._participants.get(user_id)
@@ -423,6 +434,8 @@ class Room:
             ],
             tracks=[frames.track(info) for other in others for info in self._tracks.of(other.user_id)],
             speaker=self._tracks.speaker,
+            recordings=self._outgoing.recordings,
+            streams=self._outgoing.streams,
             ice_servers=ice_servers,
             now=now,
         )

@@ -26,9 +26,14 @@ from sfu.media_events import MediaEvent
 from sfu.node import Node
 from sfu.ortc import SdpError
 from sfu.report import RoomReport, room_report
+from sfu.router import Router
 from sfu.rtp.parameters import TransportParameters
 from sfu.session import ClientSocket
+from sfu.tap import Tap
+from sfu.views import Views
 from sfu.writer import Writer
+
+from .outlets.doubles import Library, Theatre
 
 MEETING_ID = "6fa459ea-ee8a-4ca4-894e-db77e160355e"
 WAIT_S = 10.0
@@ -194,6 +199,16 @@ class FakeMedia:
     def tell_layers(self, user_id: str) -> None:
         self.calls.append(("tell layers", user_id))
 
+    def tap(self, wanted: Any, outlet: Any, name_of: Callable[[str], str], now: float) -> Any:
+        self.calls.append(("tap", wanted))
+        return Tap(wanted, outlet, Router(), Views(Router()), name_of, peer_id="tap")
+
+    def untap(self, tap: Any, now: float) -> None:
+        self.calls.append(("untap",))
+
+    def rename(self, user_id: str, username: str) -> None:
+        self.calls.append(("rename", user_id, username))
+
     def peer_of(self, peer_id: str) -> str | None:
         return peer_id.removesuffix("-peer") if peer_id.endswith("-peer") else None
 
@@ -278,6 +293,10 @@ class Process:
     """`server.connected = False`: Redis is away."""
     media: list[FakeMedia]
     kept: list[Any]
+    library: Library
+    """The rows of recordings and streams."""
+    theatre: Theatre
+    """Their processes."""
     clients: list[Client] = field(default_factory=list)
 
     def connect(self, user: str, token: str | None = None) -> Client:
@@ -316,6 +335,7 @@ async def process(chosen: Settings) -> AsyncIterator[Process]:
     redis = FakeAsyncRedis(server=server)
     media: list[FakeMedia] = []
     kept: list[Any] = []
+    library, theatre = Library(), Theatre()
 
     def create_media(emit: Callable[[MediaEvent], None]) -> FakeMedia:
         media.append(FakeMedia(emit))
@@ -328,10 +348,12 @@ async def process(chosen: Settings) -> AsyncIterator[Process]:
         meetings=meetings,
         create_media=create_media,
         writer=Writer(dict.fromkeys((Session, Message, RoomRecord), kept.extend)),
+        open_book=library.open,
+        start_process=theatre.start,
         clocks=Clocks(wall=clock, monotonic=clock),
     )
     await node.publish()
-    made = Process(node, clock, meetings, redis, server, media, kept)
+    made = Process(node, clock, meetings, redis, server, media, kept, library=library, theatre=theatre)
     yield made
     for client in made.clients:
         client.task.cancel()

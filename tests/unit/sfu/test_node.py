@@ -101,7 +101,7 @@ class TestPresence:
         live = next(iter(process.node.rooms))
         described = 0
 
-        def describe(node_id: str) -> RoomSnapshot:
+        def describe(node_id: str, egress: list[dict[str, Any]]) -> RoomSnapshot:
             nonlocal described
             described += 1
             return RoomSnapshot(123, "m", node_id, "", described)

@@ -101,6 +101,8 @@ class TestJoin:
             "participants": [],
             "tracks": [],
             "active_speaker": None,
+            "recordings": [],
+            "streams": [],
             "ice_servers": servers,
             "timestamp": STAMP,
         }
