@@ -32,6 +32,7 @@ from sfu.media_events import MediaEvent
 from sfu.node import Node
 from sfu.outlets.books import opener
 from sfu.redis import connect
+from sfu.router import Router
 from sfu.writer import Writer
 
 log = logging.getLogger("meet.sfu")
@@ -71,7 +72,8 @@ async def serve(chosen: Settings, stop_asked: asyncio.Event) -> None:
         redis = connect(chosen.redis_url)
 
         def create_media(emit: Callable[[MediaEvent], None]) -> RoomMedia:
-            return RoomMedia(endpoint.create_transport, emit, last_n=chosen.last_n)
+            router = Router(lanes=endpoint.plane.lanes)
+            return RoomMedia(endpoint.create_transport, emit, router=router, last_n=chosen.last_n)
 
         node = Node(
             chosen,

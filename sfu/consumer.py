@@ -10,6 +10,7 @@ from sfu.rtp.bits import KeyFrame
 from sfu.rtp.choice import Chosen, LayerChoice
 from sfu.rtp.departures import Departures
 from sfu.rtp.extensions import HeaderWriter
+from sfu.rtp.lane import EngineTransport, Lane, Lanes, PythonLane
 from sfu.rtp.layers import Layer, LayerId, View
 from sfu.rtp.matching import payload_types, rtx_types
 from sfu.rtp.measured import layers_inside, spatial_sizes
@@ -46,9 +47,10 @@ class Consumer:
         rng: Random,
         now: float,
         departures: Departures | None = None,
+        lanes: Lanes | None = None,
     ) -> None:
         """`parameters` are what the subscriber negotiated; its first encoding has the SSRCs. `departures` are the
-        transport's, for its transport-wide numbers.
+        transport's, for its transport-wide numbers; `lanes` are of an engine that does what needs no thought.
 
         Raises `IncompatibleCodecs` where no codec is common, ValueError where no SSRC is given.
         """
@@ -64,20 +66,21 @@ class Consumer:
         self.closed = False
         self.connected = transport.connected
         """Whether the transport sends; kept by the router, which forwards nothing to one that doesn't."""
-        self.packets = 0
-        """Sent for the first time."""
-        self.octets = 0
-        """Of payload, repetitions not counted."""
         self.resent = 0
         self.resends_refused = 0
         """NACKs that asked for more than the bounds allow."""
         self._departures = departures
         first = first_index(rng)
+        self.engine_lane = None if lanes is None else lanes.lane(first - 1)
+        """Where the stream stands, for the engine that forwards by `pass_on`; None without one."""
+        self.lane: Lane = self.engine_lane or PythonLane(first - 1)
+        """Where the stream stands."""
         self._rtx = None if rtx_ssrc is None else RtxStream(rtx_ssrc, first_index(rng), transport.send_rtp)
         self._read(producer, parameters)
         self._send = transport.send_rtp
         self._transport = transport
-        self._munger: Munger[RtpStream, Rewrite] = Munger(first, Rewrite())
+        self._engine_transport = transport if isinstance(transport, EngineTransport) else None
+        self._munger: Munger[RtpStream, Rewrite] = Munger(first, Rewrite(), self.lane)
         self._timeline, self._numbering = Timeline(), Numbering()
         self._stream: RtpStream | None = None
         """What is followed; None while a place to begin is waited for."""
@@ -88,8 +91,6 @@ class Consumer:
         """Whether the numbers in payloads, of frames, are not the subscriber's."""
         self._goal = LayerId(0, 0)
         """Where the limit of layers within what is followed moves to."""
-        self._last: RtpPacket | None = None
-        """The newest that was sent."""
         self.speaking = False
         """Whether this is the track of who speaks, which goes before the others; set by who knows."""
         self._cname = parameters.cname or producer.track.peer_id
@@ -101,6 +102,16 @@ class Consumer:
         self._rtt_s: float | None = None
         self._octet_rate = Rate()
         self._octet_rate.sample(0, now)
+
+    @property
+    def packets(self) -> int:
+        """Sent for the first time."""
+        return self.lane.packets
+
+    @property
+    def octets(self) -> int:
+        """Of payload, repetitions not counted."""
+        return self.lane.octets
 
     @property
     def ssrcs(self) -> tuple[int, ...]:
@@ -179,7 +190,7 @@ class Consumer:
 
     def _reconsider(self) -> None:
         """Choose anew: something of the target, the view or the ladder has changed."""
-        producer = self.producer
+        producer, before = self.producer, (self._stream, self._goal)
         self._revision = producer.ladder.revision
         chosen = self._chosen = self._choice.chosen(producer.ladder, self._sizes(), simulcast=producer.simulcast)
         if chosen is None:
@@ -188,6 +199,8 @@ class Consumer:
             self._goal = chosen.limit
         elif self._is_larger(self._stream, chosen.stream):
             self._goal = self._goal._replace(temporal=0)  # to take less already while the key frame is on its way
+        if before != (self._stream, self._goal):
+            self.lane.settled = False
 
     def _want(self, now: float) -> None:
         """Ask for the key frame that a change needs."""
@@ -203,13 +216,14 @@ class Consumer:
     def forward(self, stream: RtpStream, packet: RtpPacket) -> None:
         """A new packet of the track: send it, unless the subscriber must not get it.
 
-        The hot path: once per packet and subscriber.
+        The hot path: once per packet and subscriber. With an engine, what it does in order and without a change is
+        done there too, in the same way (`engine/fan.c`).
         """
         if stream is not self._stream:
             self._look_at(stream, packet)
             return
-        munger, index = self._munger, packet.index
-        if index <= munger.highest_in:
+        munger, lane, index = self._munger, self.lane, packet.index
+        if index <= lane.highest_in:
             self._forward_late(packet)
             return
         marker_type, payload = self._types.get(packet.marker_type), packet.payload
@@ -225,20 +239,32 @@ class Consumer:
         out = munger.advance(index)
         timestamp = packet.timestamp + munger.rewrite.timestamp & 0xFFFFFFFF
         self._send(self.ssrc, out, self._write(packet, marker_type, out & 0xFFFF, timestamp), payload)
-        self._last = packet
-        self.packets += 1
-        self.octets += len(payload)
+        lane.last = packet
+        lane.packets += 1
+        lane.octets += len(payload)
+
+    def pass_on(self, stream: RtpStream, packet: RtpPacket) -> None:
+        """As `forward`, of a packet that the engine can't forward; tells it how to go on by itself."""
+        self.forward(stream, packet)
+        lane, transport, followed = self.engine_lane, self._engine_transport, self._stream
+        if lane is None or lane.settled or transport is None or followed is None:
+            return
+        session = transport.engine_session
+        if session is not None:
+            delta, rewrite = self._munger.delta, self._munger.rewrite
+            still = rewrite.limit == self._goal
+            lane.settle(followed, session, self._layout, self._types, delta, rewrite, still, self._renumbers)
 
     def _forward_rewritten(self, packet: RtpPacket, marker_type: int) -> None:
         """A packet in order of a stream with layers, or whose frames have other numbers than the subscriber's."""
-        munger, layer = self._munger, packet.layer
+        munger, lane, layer = self._munger, self.lane, packet.layer
         rewrite = munger.rewrite
         if layer is not None:
             if rewrite.limit is not self._goal and layer.starts:
                 rewrite = self._move_limit(packet, layer)
             if layer.above(rewrite.limit):
                 munger.skip(packet.index)
-                rewrite = munger.rewrite = self._numbering.left_out(packet, self._last, rewrite)
+                rewrite = munger.rewrite = self._numbering.left_out(packet, self.lane.last, rewrite)
                 self._renumbers = self._renumbers or bool(rewrite.pictures)  # packets that name no layer may follow
                 return
             marker_type = rewrite.marker_type(packet, marker_type)
@@ -248,9 +274,9 @@ class Consumer:
         self._send(
             self.ssrc, out, self._write(packet, marker_type, out & 0xFFFF, timestamp, None, dependency), payload
         )
-        self._last = packet
-        self.packets += 1
-        self.octets += len(payload)
+        lane.last = packet
+        lane.packets += 1
+        lane.octets += len(payload)
 
     def _forward_late(self, packet: RtpPacket) -> None:
         """A packet that newer ones have passed: send it under the number that was left free for it."""
@@ -262,8 +288,8 @@ class Consumer:
             header = self._write(packet, marker_type, out & 0xFFFF, timestamp, None, dependency)
             self._send(self.ssrc, out, header, payload)
             self._repetitions.came_late(out, packet.arrival)
-            self.packets += 1
-            self.octets += len(payload)
+            self.lane.packets += 1
+            self.lane.octets += len(payload)
 
     def _written(self, packet: RtpPacket, rewrite: Rewrite) -> tuple[int, bytes, int, bytes | None] | None:
         """What a rewrite makes of a packet: the same each time. None for what the subscriber did not agree on.
@@ -287,7 +313,7 @@ class Consumer:
         """The first packet of a frame: the limit moves towards what is to be sent, where the stream allows that."""
         munger, goal = self._munger, self._goal
         rewrite = munger.rewrite
-        fresh = self._last is None or packet.timestamp != self._last.timestamp
+        fresh = self.lane.last is None or packet.timestamp != self.lane.last.timestamp
         limit = goal if packet.key_frame else layer.towards(rewrite.limit, goal, fresh=fresh)
         if limit != rewrite.limit:
             munger.cut(packet.index, rewrite._replace(limit=limit))
@@ -296,6 +322,7 @@ class Consumer:
     def pause(self) -> None:
         """Stop in a way that the subscriber sees no gap; the next place to begin ends it."""
         self._stream = None
+        self.lane.settled = False
 
     def follow(self, producer: Producer, parameters: RtpParameters) -> None:
         """Go on with another track in the same stream, at its next place to begin. Called by `Router.follow`.
@@ -308,7 +335,7 @@ class Consumer:
         self._read(producer, parameters)
         self._numbering.reserve(self._newest)
         self._munger.forget()
-        self._stream = None
+        self.pause()
 
     def _read(self, producer: Producer, parameters: RtpParameters) -> None:
         """Work out how this producer's packets are to be written for the subscriber."""
@@ -325,7 +352,7 @@ class Consumer:
         repeats = not rtx and any("nack" in codec.feedback for codec in parameters.codecs)
         departures = None if repeats else self._departures
         writer = HeaderWriter(source, parameters, self.ssrc, producer.sharing, departures)
-        self._write = writer.write
+        self._write, self._layout = writer.write, writer.layout
         self._numbered = writer.numbered
         if self._rtx is not None:
             self._rtx.follow(rtx, HeaderWriter(source, parameters, self._rtx.ssrc, producer.sharing, departures))
@@ -384,7 +411,7 @@ class Consumer:
         if passed or (packet.marker_type not in self._types and self._rewrapped(packet) is None):
             return
         self._goal = chosen.limit
-        timestamp = self._timeline.begin(stream, packet, self._last)
+        timestamp = self._timeline.begin(stream, packet, self.lane.last)
         rewrite = self._numbering.begin(packet, self._newest)._replace(timestamp=timestamp, limit=chosen.limit)
         if self._is_larger(munger.source, stream):
             self._repetitions.since = munger.highest_out + 1
@@ -406,7 +433,7 @@ class Consumer:
     def _newest(self) -> tuple[RtpPacket, Rewrite] | None:
         """The newest packet that was sent, and how."""
         segment = self._munger.locate(self._munger.highest_out)
-        return None if self._last is None or segment is None else (self._last, segment.rewrite)
+        return None if self.lane.last is None or segment is None else (self.lane.last, segment.rewrite)
 
     # --- what the subscriber says
 
@@ -452,7 +479,7 @@ class Consumer:
             if sent >= size:
                 return sent
             sent += self._resend(index, now)
-        last = self._last
+        last = self.lane.last
         timestamp = 0 if last is None else last.timestamp + self._munger.rewrite.timestamp & 0xFFFFFFFF
         while sent < size:
             sent += rtx.pad(timestamp, now)
@@ -544,7 +571,7 @@ class Consumer:
         """Say BYE."""
         opening = rtcp.receiver_report(rtcp.ReceiverReport(self.ssrc))
         self.closed = True
-        self._stream = None
+        self.pause()
         self._transport.send_rtcp(
             opening + rtcp.source_description(self.ssrc, self._cname) + rtcp.goodbye(self.ssrcs)
         )

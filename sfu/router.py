@@ -19,6 +19,7 @@ from sfu.downlink import Downlink, DownlinkStats
 from sfu.producer import Forward, Producer
 from sfu.protected import ProtectedProducer, brings_parity
 from sfu.rtp import rtcp
+from sfu.rtp.lane import Lanes
 from sfu.rtp.layers import View
 from sfu.rtp.packet import PacketError, RtpPacket, parse
 from sfu.rtp.parameters import MID_URI, TRANSPORT_CC_URI, RtpParameters, RtpTransport, TrackInfo
@@ -52,8 +53,16 @@ class _Peer:
 class Router:
     """The producers and consumers of one room."""
 
-    def __init__(self, *, cname: str = "meet", remb_bps: int = REMB_BPS, rng: Random | None = None) -> None:
-        """`cname` names us in RTCP to publishers; `rng` is for tests that want to know what comes out."""
+    def __init__(
+        self,
+        *,
+        cname: str = "meet",
+        remb_bps: int = REMB_BPS,
+        rng: Random | None = None,
+        lanes: Lanes | None = None,
+    ) -> None:
+        """`cname` names us in RTCP to publishers; `rng` is for tests that want to know what comes out; `lanes` are of
+        the engine that forwards, if there is one (`sfu.plane.base.Plane.lanes`)."""
         self.malformed = 0
         """Packets that could not be read."""
         self.unknown = 0
@@ -61,6 +70,7 @@ class Router:
         self._cname = cname
         self._remb_bps = remb_bps
         self._rng = rng or SystemRandom()
+        self._lanes = lanes
         self._peers: dict[str, _Peer] = {}
         self._producers: dict[str, Producer] = {}
         self._consumers: dict[str, list[Consumer]] = {}
@@ -140,7 +150,14 @@ class Router:
         peer = self._peers.get(peer_id) or _Peer()
         downlink = peer.downlink or Downlink(transport)
         consumer = Consumer(
-            producer, peer_id, parameters, transport, rng=self._rng, now=now, departures=downlink.departures
+            producer,
+            peer_id,
+            parameters,
+            transport,
+            rng=self._rng,
+            now=now,
+            departures=downlink.departures,
+            lanes=self._lanes,
         )
         if any(ssrc in peer.consumers for ssrc in consumer.ssrcs):
             raise ValueError("this SSRC is in use")
@@ -431,9 +448,17 @@ class Router:
         waiting = self._switches.get(track_id, ())
         producer.forward = (
             *((producer.listener,) if producer.listener else ()),
-            *(c.forward for c in consumers if c.connected and (c.insists or not producer.hushed)),
+            *self._forwards([c for c in consumers if c.connected and (c.insists or not producer.hushed)]),
             *(switch.forward for switch in waiting if switch.consumer.connected),
         )
+
+    def _forwards(self, consumers: list[Consumer]) -> tuple[Forward, ...]:
+        """What forwards to each: themselves, or the engine to all that have a lane of it."""
+        engine = [(c.engine_lane, c.pass_on) for c in consumers if c.engine_lane is not None]
+        if self._lanes is None or not engine:
+            return tuple(consumer.forward for consumer in consumers)
+        lanes, functions = zip(*engine, strict=True)
+        return (self._lanes.fan(lanes, functions), *(c.forward for c in consumers if c.engine_lane is None))
 
     def _forget_if_idle(self, peer_id: str) -> None:
         """A connected subscriber's transport-wide numbers go on, though it has nothing at the moment."""

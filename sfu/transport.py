@@ -129,6 +129,11 @@ class WebRtcTransport:
         return self._sending is not None
 
     @property
+    def engine_session(self) -> object | None:
+        """See `sfu.rtp.lane.EngineTransport`."""
+        return None if self._sending is None else self._sending.native
+
+    @property
     def arrived(self) -> float | None:
         """See `RtpTransport.arrived`."""
         return self._host.arrived

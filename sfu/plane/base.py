@@ -8,6 +8,8 @@ counted.
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
+from sfu.rtp.lane import Lanes
+
 
 class TcpAddress(NamedTuple):
     """A peer at the other end of a TCP connection. With three parts it equals no address of UDP."""
@@ -66,6 +68,10 @@ class PlaneSession(Protocol):
     """Where its packets go; may change at any time."""
 
     @property
+    def native(self) -> object | None:
+        """What the lanes of an engine send by; None where there is no engine, or none for this session."""
+
+    @property
     def counters(self) -> SessionCounters:
         """What this session has done so far."""
 
@@ -106,6 +112,10 @@ class Plane(Protocol):
     @property
     def waiting(self) -> int:
         """How many batches wait for the kernel to take more; `flush` again soon while this is not 0."""
+
+    @property
+    def lanes(self) -> Lanes | None:
+        """What forwards to many without Python; None where Python does that."""
 
     def session(self, keys: SrtpKeys, address: Address) -> PlaneSession:
         """A session for a peer whose DTLS handshake is done."""

@@ -54,6 +54,11 @@ class PythonSession:
         self.counters = SessionCounters()
 
     @property
+    def native(self) -> None:
+        """See `PlaneSession.native`."""
+        return
+
+    @property
     def address(self) -> Address:
         """Where its packets go."""
         return self._address
@@ -136,6 +141,11 @@ class PythonPlane:
     def dropped(self) -> int:
         """Packets that the kernel would not take."""
         return self._outbox.dropped + self._streams.dropped
+
+    @property
+    def lanes(self) -> None:
+        """See `Plane.lanes`."""
+        return
 
     def session(self, keys: SrtpKeys, address: Address) -> PythonSession:
         """See `Plane.session`."""

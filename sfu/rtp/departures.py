@@ -32,25 +32,34 @@ class Fate(NamedTuple):
 class Departures:
     """Gives the packets of a transport their numbers, and understands the feedback about them."""
 
-    __slots__ = ("_latest", "_missing", "_sizes", "_times", "_told", "next")
+    __slots__ = ("_latest", "_missing", "_next", "_sizes", "_times", "_told")
 
     def __init__(self) -> None:
-        self.next = 1
-        """The number of the next packet; 16 bits of it are sent."""
-        self._latest = 0.0
+        self._next = array("Q", [1])
+        self._latest = array("d", [0.0])
         self._times = array("d", [_TOLD]) * CAPACITY
         self._sizes = array("I", [0]) * CAPACITY
         self._told = 0  # the highest number that feedback spoke of
         self._missing: set[int] = set()
 
+    @property
+    def next(self) -> int:
+        """The number of the next packet; 16 bits of it are sent."""
+        return self._next[0]
+
+    @property
+    def memory(self) -> "tuple[array[float], array[int], array[int], array[float]]":
+        """For an engine that does the same as `add`: times and sizes by number, the next number, the latest time."""
+        return self._times, self._sizes, self._next, self._latest
+
     def add(self, size: int, now: float) -> int:
         """The number, of 16 bits, of an RTP packet of `size` bytes that leaves now. Once per packet."""
-        number = self.next
-        self.next = number + 1
-        if now > self._latest:
-            self._latest = now
+        number = self._next[0]
+        self._next[0] = number + 1
+        if now > self._latest[0]:
+            self._latest[0] = now
         else:
-            now = self._latest  # a packet out of a cache arrived earlier, but leaves after the one before
+            now = self._latest[0]  # a packet out of a cache arrived earlier, but leaves after the one before
         slot = number & _SLOTS
         self._times[slot] = now
         self._sizes[slot] = size

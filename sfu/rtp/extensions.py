@@ -7,6 +7,7 @@ they came where both ends negotiated them. All else, known or not, is left out w
 from struct import Struct
 
 from sfu.rtp.departures import Departures
+from sfu.rtp.lane import Layout
 from sfu.rtp.packet import ONE_BYTE_PROFILE, RtpPacket, header, padding, write_elements
 from sfu.rtp.parameters import (
     ABS_SEND_TIME_URI,
@@ -140,6 +141,22 @@ class HeaderWriter:
     def numbered(self) -> bool:
         """Whether each header differs from all before it by a transport-wide number: none can be written again."""
         return self._departures is not None
+
+    @property
+    def layout(self) -> Layout:
+        """What an engine needs to write the same: the SSRC, the id of abs-send-time, the element of the mid, the ids
+        of the transport-wide number and of the dependency descriptor (0 for what there is not), the elements that
+        travel on, and what numbers are taken from."""
+        departures = self._departures
+        return (
+            self.ssrc,
+            self._time_id or 0,
+            self._mid,
+            0 if departures is None else self._number_word >> 20,
+            self._dependency_id or 0,
+            self._passed,
+            None if departures is None else departures.memory,
+        )
 
     def write(  # noqa: PLR0917 - the header's fields, in its order
         self,

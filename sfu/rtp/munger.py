@@ -16,6 +16,8 @@ from bisect import bisect_right
 from collections import deque
 from typing import Generic, NamedTuple, TypeVar
 
+from sfu.rtp.lane import Lane, PythonLane
+
 S = TypeVar("S")
 R = TypeVar("R")
 
@@ -38,14 +40,14 @@ class Segment(NamedTuple, Generic[S, R]):
 class Munger(Generic[S, R]):
     """The map from sources' indices to a subscriber's. A source is anything that is compared by identity."""
 
-    def __init__(self, first_index: int, rewrite: R) -> None:
-        """`first_index` is the first index that goes out; `rewrite` stands for one until the first `follow`."""
+    def __init__(self, first_index: int, rewrite: R, lane: Lane | None = None) -> None:
+        """`first_index` is the first index that goes out; `rewrite` stands for one until the first `follow`. A `lane`
+        begins with the index before that one."""
         self._closed: deque[Segment[S, R]] = deque(maxlen=MAX_SEGMENTS)
         self._sources: list[S] = []  # the last ones, the current one at the end
         self._source: S | None = None
         self._first = first_index
-        self.highest_in = first_index - 1
-        """The highest index of the source that was mapped, or passed over by `follow` or `skip`."""
+        self._lane = lane or PythonLane(first_index - 1)
         self._delta = 0
         self.rewrite = rewrite
         """How packets of the current segment are written."""
@@ -54,6 +56,16 @@ class Munger(Generic[S, R]):
     def source(self) -> S | None:
         """The source that is followed, None before the first."""
         return self._source
+
+    @property
+    def highest_in(self) -> int:
+        """The highest index of the source that was mapped, or passed over by `follow` or `skip`."""
+        return self._lane.highest_in
+
+    @property
+    def delta(self) -> int:
+        """What is added to the indices of the current segment."""
+        return self._delta
 
     @property
     def highest_out(self) -> int:
@@ -86,7 +98,7 @@ class Munger(Generic[S, R]):
 
     def advance(self, index: int) -> int:
         """The subscriber's index of a packet of the followed source that is in order, above `highest_in`."""
-        self.highest_in = index
+        self._lane.highest_in = index
         return index + self._delta
 
     def find(self, index: int) -> Segment[S, R] | None:
@@ -141,7 +153,8 @@ class Munger(Generic[S, R]):
 
     def _open(self, first: int, out: int) -> None:
         self._first = first
-        self.highest_in = first - 1
+        self._lane.highest_in = first - 1
+        self._lane.settled = False
         self._delta = out - first
 
 

@@ -30,6 +30,9 @@ class Vp8Descriptor:
     targets = -1
     """No decode targets are named."""
 
+    picture_at = 2
+    """Where the picture id stands."""
+
     def __init__(self, payload: bytes) -> None:
         """Read it; raises `PacketError` where the payload ends too early."""
         need(payload, 1)

@@ -37,6 +37,9 @@ class Vp9Descriptor:
     targets = -1
     """No decode targets are named."""
 
+    picture_at = 1
+    """Where the picture id stands."""
+
     def __init__(self, payload: bytes) -> None:
         """Read it; raises `PacketError` where the payload ends too early or refers to too many pictures."""
         need(payload, 1)

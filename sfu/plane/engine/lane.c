@@ -66,22 +66,22 @@ static int read_types(LaneObject *self, PyObject *types) {
 
 static int read_layout(LaneObject *self, PyObject *layout) {
     if (layout == self->layout) return 0;
-    PyObject *mid, *passed, *numbers;
+    PyObject *mid, *passed, *memory, *numbers = NULL;
     unsigned ssrc, time_id, number_id, dependency_id;
     struct piece element;
     if (!PyTuple_Check(layout)) {
         PyErr_SetString(PyExc_TypeError, "a layout is a tuple");
         return -1;
     }
-    if (!PyArg_ParseTuple(layout, "IIOIIOO", &ssrc, &time_id, &mid, &number_id, &dependency_id, &passed, &numbers) ||
+    if (!PyArg_ParseTuple(layout, "IIOIIOO", &ssrc, &time_id, &mid, &number_id, &dependency_id, &passed, &memory) ||
         bytes_of(mid, &element))
         return -1;
-    int numbered = PyObject_TypeCheck(numbers, numbers_type);
     if (time_id > 14 || number_id > 14 || dependency_id > 255 || element.size > MOST_MID ||
-        numbered != (number_id != 0)) {
+        PyTuple_Check(memory) != (number_id != 0)) {
         PyErr_SetString(PyExc_ValueError, "a layout that no one-byte header extension can have");
         return -1;
     }
+    if (number_id && (numbers = PyObject_CallObject((PyObject *)numbers_type, memory)) == NULL) return -1;
     self->ssrc = ssrc;
     self->time_id = time_id;
     self->number_id = number_id;
@@ -89,7 +89,7 @@ static int read_layout(LaneObject *self, PyObject *layout) {
     self->mid_size = element.size;
     memcpy(self->mid, element.at, element.size);
     SET(self->passed, Py_NewRef(passed));
-    SET(self->numbers, numbered ? Py_NewRef(numbers) : NULL);
+    SET(self->numbers, numbers);
     SET(self->layout, Py_NewRef(layout));
     return 0;
 }

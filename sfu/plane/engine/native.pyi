@@ -1,9 +1,10 @@
 """What the module in C offers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from sfu.plane.base import Address
+from sfu.rtp.lane import EngineLane, Layout
 
 class Socket(Protocol):
     def fileno(self) -> int: ...
@@ -52,9 +53,9 @@ class Lane:
     def settle(
         self,
         stream: object,
-        session: Session,
-        layout: tuple[int, int, bytes, int, int, object, Numbers | None],
-        types: dict[int, int],
+        session: Any,
+        layout: Layout,
+        types: Mapping[int, int],
         delta: int,
         rewrite: tuple[Any, ...],
         still: bool,
@@ -63,5 +64,5 @@ class Lane:
     ) -> None: ...
 
 class Fan:
-    def __new__(cls, lanes: tuple[Lane, ...], functions: tuple[Callable[..., None], ...], /) -> Fan: ...
+    def __new__(cls, lanes: tuple[EngineLane, ...], functions: tuple[Callable[..., None], ...], /) -> Fan: ...
     def __call__(self, stream: object, packet: object, /) -> None: ...

@@ -1,12 +1,13 @@
 """The data plane in C, with what stays in Python: TCP, and peers that take no AES-GCM."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sfu.plane.base import Address, PlaneSession, SessionCounters, SrtpKeys, Streams, TcpAddress
 from sfu.plane.derivation import aead_keys
 from sfu.plane.engine import native
 from sfu.plane.python import PythonPlane, PythonSession
+from sfu.rtp.lane import Callback, EngineLane, Lanes
 
 
 class EngineSession:
@@ -14,8 +15,7 @@ class EngineSession:
 
     def __init__(self, sender: native.Session, by_tcp: PythonSession) -> None:
         """`by_tcp` encrypts with `sender` too, reads what arrives, and sends where there is a TCP connection."""
-        self.native = sender
-        """What lanes send by."""
+        self._native = sender
         self._by_tcp = by_tcp
         self.address = by_tcp.address
 
@@ -28,13 +28,18 @@ class EngineSession:
     def address(self, address: Address) -> None:
         tcp = isinstance(address, TcpAddress)
         self._by_tcp.address = address
-        self._to: PythonSession | native.Session = self._by_tcp if tcp else self.native
-        self.native.direct(None if tcp else address)
+        self._to: PythonSession | native.Session = self._by_tcp if tcp else self._native
+        self._native.direct(None if tcp else address)
+
+    @property
+    def native(self) -> native.Session:
+        """See `PlaneSession.native`."""
+        return self._native
 
     @property
     def counters(self) -> SessionCounters:
         """See `PlaneSession.counters`."""
-        sent, rest = self.native, self._by_tcp.counters
+        sent, rest = self._native, self._by_tcp.counters
         return SessionCounters(
             packets_received=rest.packets_received,
             bytes_received=rest.bytes_received,
@@ -59,6 +64,18 @@ class EngineSession:
     def read_rtcp(self, datagram: bytes) -> bytes | None:
         """See `PlaneSession.read_rtcp`."""
         return self._by_tcp.read_rtcp(datagram)
+
+
+class EngineLanes:
+    """Implements `sfu.rtp.lane.Lanes`."""
+
+    def lane(self, highest_in: int) -> native.Lane:
+        """See `Lanes.lane`."""
+        return native.Lane(highest_in)
+
+    def fan(self, lanes: Sequence[EngineLane], functions: Sequence[Callback]) -> native.Fan:
+        """See `Lanes.fan`."""
+        return native.Fan(tuple(lanes), tuple(functions))
 
 
 class EnginePlane:
@@ -87,6 +104,11 @@ class EnginePlane:
     def dropped(self) -> int:
         """Packets that the kernel would not take."""
         return self._outbox.dropped + self._rest.dropped
+
+    @property
+    def lanes(self) -> Lanes:
+        """See `Plane.lanes`."""
+        return EngineLanes()
 
     def session(self, keys: SrtpKeys, address: Address) -> PlaneSession:
         """See `Plane.session`."""
