@@ -2,6 +2,10 @@
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)) python3)
 INSTALL = $(PYTHON) localstack/install.py
 RUN = .venv/bin/python
+# Real people, for the tests of what recognizes them.
+SPEECH = /usr/share/asterisk/sounds/en_US_f_Allison=asterisk-core-sounds-en-wav \
+  /usr/share/asterisk/sounds/fr_CA_f_June=asterisk-core-sounds-fr-wav \
+  /usr/share/pocketsphinx/test/data/librivox=pocketsphinx-testdata
 SERVERS = .venvs/ministack/ready .venvs/servers/ready
 
 .PHONY: up doctor test test-unit test-contract check bench soak lock setup
@@ -11,8 +15,9 @@ up: .venv/ready $(SERVERS)
 doctor: .venv/ready
 	@set -a; . $${MEET_HOME:-.state}/environment && exec $(RUN) -m sfu doctor
 
-test: check $(SERVERS) .venvs/sam/ready .venvs/npm/ready .venvs/otlp/ready .venv/engine-ready
+test: check $(SERVERS) .venvs/sam/ready .venvs/npm/ready .venvs/otlp/ready .venvs/inference/ready .venv/engine-ready
 	@localstack/debian-packages.sh chromium firefox-esr jq curl ip=iproute2 turnserver=coturn promtool=prometheus amtool=prometheus-alertmanager
+	@localstack/debian-packages.sh $(SPEECH)
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-unit test-contract
 	$(RUN) -m pytest tests/integration tests/e2e
 
@@ -31,7 +36,7 @@ bench: .venv/ready-dev $(SERVERS) .venv/engine-ready
 soak: .venv/ready-dev $(SERVERS) .venv/engine-ready
 	MEET_SOAK=1 $(RUN) -m pytest tests/contract tests/integration/test_fuzz.py tests/unit/sfu/test_loss.py tests/e2e/test_loss.py \
 	  tests/e2e/test_ten.py tests/e2e/test_throttled.py tests/integration/test_hostile.py tests/integration/test_worker_kills.py \
-	  tests/unit/meet/probe -q
+	  tests/unit/meet/probe tests/integration/inference -q
 
 lock: .venv/ready-dev
 	localstack/lock.sh

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes sure that the commands named as arguments are there, each from the Debian package of its name, or of the one
-# that `command=package` gives: installs what is missing where it may, and otherwise says in one sentence what to
+# Makes sure that the commands and paths named as arguments are there, each from the Debian package of its name, or of
+# the one that `command=package` gives: installs what is missing where it may, and otherwise says in one sentence what to
 # install.
 set -u
 missing=()
-for name in "$@"; do command -v "${name%=*}" >/dev/null || missing+=("${name#*=}"); done
+for name in "$@"; do command -v "${name%=*}" >/dev/null || [ -e "${name%=*}" ] || missing+=("${name#*=}"); done
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo "Installing what the tests need: ${missing[*]} ..." >&2

@@ -10,6 +10,9 @@ lock() { # OUTPUT INPUT...
 runtime=(layers/deps/requirements.txt sfu/requirements.txt localstack/requirements-build.in)
 lock requirements.lock "${runtime[@]}"
 lock requirements-dev.lock "${runtime[@]}" tests/requirements.txt --constraint requirements.lock
+# Packages that are in both environments have the same versions, since nodes and functions share the code.
+lock localstack/requirements-inference.txt layers/deps/requirements.txt functions/workers/inference/requirements.txt \
+  --constraint requirements.lock
 for name in ministack servers sam otlp; do
   lock "localstack/requirements-$name.txt" "localstack/requirements-$name.in"
 done

@@ -106,7 +106,7 @@ def _version(source: Source) -> str:
     return source.revision or "1.0"
 
 
-def _function(name: object, where: str) -> Function:
+def _function(name: Any, where: str) -> Function:
     try:
         return Function(name)
     except ValueError:

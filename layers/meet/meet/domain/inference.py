@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from meet.domain.job import JobKind
 
@@ -72,7 +72,8 @@ class Source:
             raise ValueError(
                 f"{text!r} is no source: pkg:name@version, bin:name, hf:org/name@revision, s3://bucket/prefix"
             )
-        scheme, place, revision = found[1] or found[2], found[3], found[4]
+        scheme = cast("Scheme", found[1] or found[2])  # the expression has no other
+        place, revision = found[3], found[4]
         if scheme == "hf" and place.count("/") != 1:
             raise ValueError(f"{text!r} names no repository: hf:org/name@revision")
         return cls(scheme, place, revision)
