@@ -208,14 +208,17 @@ def _switched(asked: OneRecording, user: Principal, kind: Kind) -> DetailedAnswe
 
 
 def _as_it_runs(recording: Recording) -> Recording:
-    """A live recording with what its media process published last, which is fresher than what it stored."""
+    """A live recording with what its media process measured last, which it publishes more often than it stores it.
+
+    Its status is as stored: that is written before anybody is told of a change.
+    """
     if not recording.is_live:
         return recording
     room = presence().room(recording.meeting_number)
     told = next((one for one in room.egress if one.get("id") == recording.recording_id), None) if room else None
     if told is None:
         return recording
-    return replace(recording, status=RecordingStatus(told["status"]), measured=Measured.from_dict(told["stats"]))
+    return replace(recording, measured=Measured.from_dict(told["stats"]))
 
 
 def _detailed(recording: Recording) -> DetailedAnswer:

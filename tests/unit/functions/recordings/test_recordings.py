@@ -415,7 +415,9 @@ def test_a_stop_that_nobody_answers_changes_nothing(
 def test_the_status_of_what_goes_on_is_what_its_room_publishes(
     http: Any, running: str, live: Any, bob: Headers
 ) -> None:
-    published = {"kind": "recording", "id": running, "status": "paused", "stats": asdict(MEASURED)}
+    """But its status is the row's: a second ago it was published as it was a second ago."""
+    assert post(http, "pause", running, bob).status_code == 200
+    published = {"kind": "recording", "id": running, "status": "recording", "stats": asdict(MEASURED)}
     live.publish(room(egress=[{"kind": "stream", "id": "other", "status": "streaming", "stats": {}}, published]))
     told = status(http, running, bob).json()
     assert (told["status"], told["duration"], told["duration_s"]) == ("paused", 60, 60.5)
