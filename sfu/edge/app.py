@@ -29,6 +29,7 @@ from sfu.edge.page import Page
 from sfu.edge.placement import Placement
 from sfu.edge.relay import Relay
 from sfu.edge.sockets import Signaling
+from sfu.edge.traced import Traced
 from sfu.whip.headers import CORS
 
 
@@ -89,5 +90,6 @@ def create_edge(chosen: Settings, *, page: Path, redis: Redis) -> Starlette:
         exception_handlers={MeetError: answer, HTTPException: answer, Exception: answer},
         lifespan=lifespan,
     )
+    app.add_middleware(Traced)
     app.router.redirect_slashes = False  # the functions decide what a path means
     return app

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 from yarl import URL
 
+from meet import tracing
 from meet.envelope import CODES
 from meet.errors import MeetError, Unavailable
 from meet.web.body import read_body
@@ -58,6 +59,7 @@ _OURS = frozenset(
         b"x-forwarded-for",
         b"x-forwarded-proto",
         b"x-forwarded-host",
+        b"x-amzn-trace-id",
         b"x-request-id",
     }
 )
@@ -82,10 +84,12 @@ def forwarded_headers(scope: Scope) -> RawHeaders:
     client = scope.get("client")
     host = Headers(scope=scope).get("host") or ""
     scheme = "https" if scope["scheme"] in ("https", "wss") else "http"
+    trace = tracing.header()
     return [
         (b"x-forwarded-for", (client[0] if client else "").encode()),
         (b"x-forwarded-proto", scheme.encode()),
         (b"x-forwarded-host", host.encode("latin-1")),
+        *([(tracing.HEADER.lower().encode(), trace.encode())] if trace else []),
     ]
 
 

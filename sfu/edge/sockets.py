@@ -20,6 +20,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from meet import tracing
 from meet.clock import new_id
 from meet.errors import InvalidToken, MeetError, Unavailable
 from meet.presence import NodeSnapshot
@@ -172,9 +173,13 @@ def _read(token: str) -> tuple[Claims | None, bool]:
 
 def _dialler(client: WebSocket, admitted: Pass, request_id: str) -> Dial:
     """How this client's socket to a media process is opened; `Unavailable` where it can't be."""
-    told = [(name.decode(), value.decode("latin-1")) for name, value in forwarded_headers(client.scope)]
 
     async def dial(node: NodeSnapshot) -> ClientConnection:
+        with tracing.segment("edge", client.headers.get(tracing.HEADER)):
+            return await connected(node)
+
+    async def connected(node: NodeSnapshot) -> ClientConnection:
+        told = [(name.decode(), value.decode("latin-1")) for name, value in forwarded_headers(client.scope)]
         base = node.url.replace("http", "ws", 1)
         try:
             return await connect(

@@ -32,11 +32,14 @@ LEAVE_S = 15.0
 
 def event_of(where: Queue, message: Received) -> dict[str, Any]:
     """What Lambda would have given the handler."""
+    attributes = {"ApproximateReceiveCount": str(message.times)}
+    if message.trace:
+        attributes["AWSTraceHeader"] = message.trace
     record = {
         "messageId": message.message_id,
         "receiptHandle": message.receipt,
         "body": message.body,
-        "attributes": {"ApproximateReceiveCount": str(message.times)},
+        "attributes": attributes,
         "eventSourceARN": f"arn:aws:sqs:{settings().aws_region}:000000000000:{where.full_name}",
     }
     return {"Records": [record]}
@@ -71,7 +74,7 @@ def main() -> int:
         signal.signal(number, lambda *_: quitting.set())
     with own_folder(settings().home.resolve() / "jobs") as folder:
         tempfile.tempdir = str(folder)
-        busy = {where: Lock() for where in Queue}
+        busy = {where: Lock() for where in (Queue.FFMPEG, Queue.FFMPEG_LONG)}
         for where, lock in busy.items():
             # A thread that waits for a message holds nothing, and ends with the process.
             Thread(target=feed, args=[where, lock], name=where, daemon=True).start()

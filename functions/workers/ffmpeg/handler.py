@@ -23,7 +23,7 @@ from typing import Any
 
 from redis import Redis, RedisError
 
-from meet import objects, queue
+from meet import objects, queue, tracing
 from meet.clock import utcnow
 from meet.completion import announce
 from meet.config import settings
@@ -65,7 +65,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         receipt = record["receiptHandle"]
         times = int(record["attributes"]["ApproximateReceiveCount"])
         try:
-            done = attend(record["body"], where, partial(_extend, where, receipt), deadline=deadline)
+            with tracing.segment("ffmpeg-worker", record["attributes"].get("AWSTraceHeader")):
+                done = attend(record["body"], where, partial(_extend, where, receipt), deadline=deadline)
         except Exception:
             # The next worker may do better, and the other messages of this batch must not wait for it.
             log.exception("message %s could not be worked on", record["messageId"])

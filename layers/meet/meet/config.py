@@ -147,6 +147,8 @@ class Settings(BaseSettings):
     """`host:port` of the daemon, or the collector's URL; empty: its usual port on this machine."""
     tracing_share: float = Field(1.0, ge=0, le=1)
     """Of the traces that begin here, how many are kept."""
+    lambda_name: str = Field("", validation_alias="AWS_LAMBDA_FUNCTION_NAME")
+    """Which function this is; set by Lambda."""
 
     @field_validator("public_base_url", "api_url")
     @classmethod

@@ -19,7 +19,9 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as EndpointError
 
+from meet import tracing
 from meet.config import settings
+from meet.domain.inference import FUNCTION_OF, Function
 from meet.domain.job import Job
 from meet.errors import Unavailable
 
@@ -38,6 +40,9 @@ CONNECT_TIMEOUT_S = 1.0
 READ_TIMEOUT_S = 5.0
 """Beyond what SQS was asked to wait for a message."""
 RETRIES = 2
+
+_TRACE = "AWSTraceHeader"
+"""What SQS calls the trace header that travels beside a message."""
 
 _BUSY = frozenset(
     {"InternalError", "InternalFailure", "RequestThrottled", "ServiceUnavailable", "ThrottlingException"}
@@ -61,6 +66,15 @@ class Queue(StrEnum):
     FFMPEG = "ffmpeg"
     FFMPEG_LONG = "ffmpeg-long"
     """For a container: Lambda ends what takes more than 15 minutes."""
+    SPEECH_RECOGNITION = "inference-speech-recognition"
+    EMOTION_DETECTION = "inference-emotion-detection"
+    SYNTHESIS_DETECTION = "inference-synthesis-detection"
+    TRANSLATION = "inference-translation"
+    SUMMARIZATION = "inference-summarization"
+    SENTIMENT_ANALYSIS = "inference-sentiment-analysis"
+    AUDIO_DENOISING = "inference-audio-denoising"
+    VIDEO_ENHANCEMENT = "inference-video-enhancement"
+    """For inference nodes, a queue each function: a node takes from those whose models it can run."""
 
     @property
     def full_name(self) -> str:
@@ -74,8 +88,16 @@ class Queue(StrEnum):
 
     @classmethod
     def of_job(cls, job: Job) -> "Queue":
-        """Where a job belongs, by how long it is likely to take."""
+        """Where a job belongs: by what a model must do for it, else by how long it is likely to take."""
+        function = FUNCTION_OF.get(job.kind)
+        if function is not None:
+            return cls.of_function(function)
         return cls.FFMPEG_LONG if job.estimated_s > settings().job_long_s else cls.FFMPEG
+
+    @classmethod
+    def of_function(cls, function: Function) -> "Queue":
+        """Where jobs for models of this function wait."""
+        return cls[function.name]
 
     @classmethod
     def of_arn(cls, arn: str) -> "Queue":
@@ -94,6 +116,8 @@ class Received:
     """As it was sent, by whomever: `job_id_of` reads it."""
     times: int
     """How often it was received, this time included."""
+    trace: str | None = None
+    """The trace header of who sent it, where that was traced."""
 
 
 def send(job: Job, to: Queue | None = None) -> None:
@@ -103,7 +127,9 @@ def send(job: Job, to: Queue | None = None) -> None:
     """
     body = json.dumps({"job_id": job.job_id})
     queue = to or Queue.of_job(job)
-    _ask(lambda: client().send_message(QueueUrl=url(queue), MessageBody=body))
+    trace = tracing.header()
+    beside = {_TRACE: {"DataType": "String", "StringValue": trace}} if trace else {}
+    _ask(lambda: client().send_message(QueueUrl=url(queue), MessageBody=body, MessageSystemAttributes=beside))
 
 
 def job_id_of(body: str) -> str:
@@ -127,7 +153,7 @@ def receive(
             MaxNumberOfMessages=most,
             WaitTimeSeconds=wait_s,
             VisibilityTimeout=visibility_s,
-            AttributeNames=["ApproximateReceiveCount"],
+            MessageSystemAttributeNames=["ApproximateReceiveCount", _TRACE],
         )
     )
     return [
@@ -136,6 +162,7 @@ def receive(
             receipt=message["ReceiptHandle"],
             body=message["Body"],
             times=int(message["Attributes"]["ApproximateReceiveCount"]),
+            trace=message["Attributes"].get(_TRACE),
         )
         for message in answer.get("Messages", ())
     ]

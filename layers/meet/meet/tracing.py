@@ -2,9 +2,9 @@
 
     edge ── X-Amzn-Trace-Id ──> function ── AWSTraceHeader ──> SQS ──> worker ──> S3, DynamoDB
 
-A process says who it is (`start`), and opens a `segment` for what comes to it from outside, with the header that came
-along; calls of botocore within it are seen by themselves. `header` is what is handed on. Where tracing is off, as it
-is unless `MEET_TRACING` says otherwise, all of this costs nothing and loads nothing.
+What comes to a process from outside is a `segment`, with the header that came along; calls of botocore within it are
+seen by themselves. `header` is what is handed on. Where tracing is off, as it is unless `MEET_TRACING` says
+otherwise, all of this costs nothing and loads nothing.
 
 Two ways out, both with X-Ray's ids and header, so that processes of either kind meet in one trace: `xray` by AWS'
 SDK to its daemon, and `otlp` by OpenTelemetry to any collector, since that SDK is in maintenance.
@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from random import random
 from typing import Protocol
 
@@ -30,38 +31,22 @@ _ROOT = re.compile(r"Root=(1-[0-9a-f]{8}-[0-9a-f]{24})", re.ASCII)
 class Backend(Protocol):
     """A way out. `meet.tracing_xray` and `meet.tracing_otlp` have one each."""
 
-    def segment(self, name: str, parent: str | None, *, sampled: bool) -> AbstractContextManager[None]:
+    def segment(self, service: str, parent: str | None, *, sampled: bool) -> AbstractContextManager[None]:
         """What happens within is one segment; of the trace of `parent`, a header, where there is one."""
 
     def header(self) -> str | None:
         """The header of what happens now; None outside of any segment."""
 
 
-class _Off:
-    def segment(self, name: str, parent: str | None, *, sampled: bool) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def header(self) -> str | None:
-        return None
-
-
-_backend: Backend = _Off()
-
-
-def start(service: str, *, freezes: bool = False, chosen: Settings | None = None) -> None:
-    """Trace from now on, where the settings ask for it, as `service`: one of the names of decision 47.
-
-    `freezes`: the process may sleep between two segments, as a Lambda does, so each is sent before it ends.
-    """
-    global _backend  # noqa: PLW0603 - a process is one service
-    chosen = chosen or settings()
+@cache
+def _backend(chosen: Settings) -> Backend | None:
     match chosen.tracing:
         case "off":
-            _backend = _Off()
+            return None
         case "xray":
             from meet.tracing_xray import XRay  # noqa: PLC0415 - loaded where it is wanted alone
 
-            _backend = XRay(service, chosen.tracing_endpoint)
+            return XRay(chosen.tracing_endpoint)
         case "otlp":
             try:
                 from meet.tracing_otlp import Otlp  # noqa: PLC0415
@@ -69,28 +54,31 @@ def start(service: str, *, freezes: bool = False, chosen: Settings | None = None
                 raise RuntimeError(
                     "MEET_TRACING=otlp needs OpenTelemetry: pip install -r localstack/requirements-otlp.txt"
                 ) from error
-            _backend = Otlp(service, chosen.tracing_endpoint, freezes=freezes)
+            return Otlp(chosen.tracing_endpoint, freezes=bool(chosen.lambda_name))
 
 
 @contextmanager
-def segment(name: str, parent: str | None = None) -> Iterator[None]:
-    """What happens within belongs together, and to the trace of `parent` where that is a trace header.
+def segment(service: str, parent: str | None = None) -> Iterator[None]:
+    """What happens within is this service's part of something, and of the trace of `parent` where that is a header.
 
     An exception that leaves it marks it as failed. Without a parent a trace begins, of which `MEET_TRACING_SHARE`
     are kept; who hands on that one isn't, is believed.
     """
-    if isinstance(_backend, _Off):
+    backend = _backend(settings())
+    if backend is None:
         yield
         return
     known = parent if parent and _SANE.fullmatch(parent) and _ROOT.search(parent) else None
-    sampled = "Sampled=0" not in known if known else random() < settings().tracing_share  # noqa: S311 - no secret
-    with _backend.segment(name, known, sampled=sampled):
+    share = settings().tracing_share
+    sampled = "Sampled=0" not in known if known else random() < share  # noqa: S311 - no secret
+    with backend.segment(service, known, sampled=sampled):
         yield
 
 
 def header() -> str | None:
     """What to hand on with a request or a message, as the value of `HEADER`; None where nothing is traced."""
-    return _backend.header()
+    backend = _backend(settings())
+    return None if backend is None else backend.header()
 
 
 def trace_id() -> str | None:

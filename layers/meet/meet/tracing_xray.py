@@ -58,15 +58,14 @@ class _Context(Context):  # type: ignore[misc]  # the SDK has no types
 class XRay:
     """The SDK's one recorder, since what it patches reports to no other."""
 
-    def __init__(self, service: str, endpoint: str) -> None:
+    def __init__(self, endpoint: str) -> None:
         """`endpoint`: `host:port` of the daemon; empty: the usual one."""
         self._recorder: AWSXRayRecorder = xray_recorder
         self._on_lambda = isinstance(xray_recorder.context, LambdaContext)
         if self._on_lambda:  # where segments are Lambda's, and what one makes of it
-            xray_recorder.configure(service=service, context_missing="IGNORE_ERROR")
+            xray_recorder.configure(context_missing="IGNORE_ERROR")
         else:
             xray_recorder.configure(
-                service=service,
                 context=_Context("IGNORE_ERROR"),
                 context_missing="IGNORE_ERROR",
                 daemon_address=endpoint or DAEMON,
@@ -75,10 +74,10 @@ class XRay:
         patch(("botocore",))
 
     @contextmanager
-    def segment(self, name: str, parent: str | None, *, sampled: bool) -> Iterator[None]:
+    def segment(self, service: str, parent: str | None, *, sampled: bool) -> Iterator[None]:
         """As `meet.tracing.segment`."""
         if self._on_lambda or _open.get():
-            with self._recorder.in_subsegment(name):
+            with self._recorder.in_subsegment(service):
                 yield
             return
         above = TraceHeader.from_header_str(parent)
@@ -90,7 +89,7 @@ class XRay:
             finally:
                 _left_out.reset(token)
             return
-        with self._recorder.in_segment(name, traceid=above.root, parent_id=above.parent, sampling=1):
+        with self._recorder.in_segment(service, traceid=above.root, parent_id=above.parent, sampling=1):
             yield
 
     def header(self) -> str | None:

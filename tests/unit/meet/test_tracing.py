@@ -15,7 +15,6 @@ PARENT = "53995c3f42cd8ad8"
 BEGINNING = """
     import asyncio
     from meet import tracing
-    tracing.start("media-service", freezes=True)
 """
 
 
@@ -23,7 +22,7 @@ def run(script: str, **env: str) -> list[str]:
     """The lines that a script printed, which began with tracing on."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", dedent(BEGINNING) + dedent(script)],
-        env=with_otlp(**env) if env.get("MEET_TRACING") == "otlp" else os.environ | env,
+        env=with_otlp(**env, AWS_LAMBDA_FUNCTION_NAME="x") if env.get("MEET_TRACING") == "otlp" else os.environ | env,
         capture_output=True,
         text=True,
         check=False,
@@ -138,7 +137,7 @@ class TestOtlp:
             header, trace_id = run(SCRIPT, MEET_TRACING="otlp", MEET_TRACING_ENDPOINT=url)
         [span] = spans(bodies)
         assert span == {
-            "service": "media-service",
+            "service": "edge",
             "name": "edge",
             "trace_id": ROOT.replace("-", "")[1:],
             "span_id": span["span_id"],

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from meet import tracing
 from meet.clock import iso, new_id, utcnow
 from meet.envelope import CODES, UNEXPECTED
 from meet.errors import MeetError
@@ -92,7 +93,8 @@ class Observed:
             await send(message)
 
         try:
-            await self._app(scope, receive, leave)
+            with tracing.segment(self._service, Headers(scope=scope).get(tracing.HEADER)):
+                await self._app(scope, receive, leave)
         except Exception:
             log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
             if answered:
@@ -135,6 +137,7 @@ class Handled:
             "level": "info",
             "service": self.service,
             "request_id": self.request_id,
+            "trace_id": tracing.trace_id(),
             "method": self.method,
             "path": self.path,
             "status": self.status,
