@@ -30,6 +30,9 @@ Kind = Literal[
     "stop-recording",
     "start-stream",
     "stop-stream",
+    "load-model",
+    "unload-model",
+    "check-health",
 ]
 
 
@@ -47,6 +50,10 @@ class Command:
     doesn't run. `stop` answers when all is in the bucket and the job that makes the file is queued.
     `start-stream` {meeting_number, stream_id, stream_type, width, height, bitrate_bps, frame_rate, rtmp_url?} and
     `stop-stream` {meeting_number, stream_id}: likewise.
+
+    Of an inference node (`meet.fleet`): `load-model` {model_id}: `ok` once it is loaded, with {load_s, memory_bytes};
+    `refused` with {code, reason}: `insufficient-memory`, `unavailable` or `failed`. `unload-model` {model_id}: `ok`
+    with {freed_bytes}, `not-found` where it isn't loaded. `check-health` {}: `ok` with {checks: {name: pass/fail}}.
     """
 
     kind: Kind

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,6 +11,7 @@ from moto import mock_aws
 
 from meet import queue
 from meet.config import settings
+from meet.domain.inference import FUNCTION_OF
 from meet.domain.job import Job, JobKind
 from meet.errors import Unavailable
 from meet.queue import MOST_RECEIVES, Queue
@@ -39,11 +41,18 @@ def queues(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize(("estimated_s", "which"), [(1, Queue.FFMPEG), (480, Queue.FFMPEG), (481, Queue.FFMPEG_LONG)])
 def test_long_jobs_have_a_queue_of_their_own(queues: None, estimated_s: int, which: Queue) -> None:
     queue.send(job(estimated_s))
-    [other] = set(Queue) - {which}
+    [other] = {Queue.FFMPEG, Queue.FFMPEG_LONG} - {which}
     assert take(other) == []
     [message] = take(which)
     assert queue.job_id_of(message.body) == "j1"
     assert message.times == 1
+
+
+@pytest.mark.parametrize("kind", FUNCTION_OF)
+def test_jobs_for_models_wait_by_what_the_model_does(kind: JobKind) -> None:
+    where = Queue.of_job(replace(job(9999), kind=kind))
+    assert where is Queue.of_function(FUNCTION_OF[kind])
+    assert where.value == f"inference-{FUNCTION_OF[kind].value.replace('_', '-')}"
 
 
 def test_what_is_received_is_hidden_until_it_is_given_back(queues: None) -> None:
