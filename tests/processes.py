@@ -19,6 +19,13 @@ def media_processes(pid: int) -> list[int]:
     ]
 
 
+def egress_processes(pid: int) -> list[int]:
+    """The egress processes (`python -m sfu.egress`) of its media processes."""
+    return [
+        child for child in descendants(pid) if b"\0-m\0sfu.egress\0" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+
+
 def cpu_seconds(pid: int) -> float:
     """User and system time that a process has used, of all its threads; to a hundredth of a second."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -45,7 +45,12 @@ async def _converse(reader: StreamReader, writer: StreamWriter, open_sink: OpenS
     def want_key_frame(track_id: str) -> None:
         _say(writer, "key-frame", {"track_id": track_id})
 
-    sink = await open_sink(configuration, monotonic(), want_key_frame)
+    try:
+        sink = await open_sink(configuration, monotonic(), want_key_frame)
+    except Exception as error:
+        if configuration["take"] == 0:  # what goes on may yet do so; what never ran is not tried again and again
+            _say(writer, "ended", {"error": f"It cannot begin: {error}"})
+        raise
     feed = Feed(sink)
     _say(writer, "ready", {})
     for frame in early:

@@ -22,7 +22,7 @@ Messages to the media process:
     ready      {}: it takes packets
     stats      {…}: once a second, what `Sink.stats` says
     key-frame  {track_id}: this track can only go on with one
-    ended      {…}: what `Sink.close` says, the last message
+    ended      {…}: what `Sink.close` says, the last message; or {error} where the first take can't begin at all
 """
 
 import json

@@ -29,10 +29,14 @@ class Ledger:
         self.want_key_frame: Callable[[str], None] = lambda _: None
         self.fails_at = -1
         """The tick that raises."""
+        self.missing = ""
+        """What keeps it from being opened."""
 
     async def open(
         self, configuration: Mapping[str, Any], now: float, want_key_frame: Callable[[str], None]
     ) -> "Ledger":
+        if self.missing:
+            raise RuntimeError(self.missing)
         self.configuration = dict(configuration)
         self.want_key_frame = want_key_frame
         return self

@@ -97,6 +97,16 @@ async def test_a_bug_in_the_sink_ends_it_with_nothing_said(parent: Parent) -> No
     assert ("close",) not in parent.sink.told
 
 
+@pytest.mark.parametrize("take", [0, 1])
+async def test_what_cannot_begin_at_all_says_why(parent: Parent, take: int) -> None:
+    parent.sink.missing = "there is no FFmpeg"
+    parent.say(message("configure", kind="streamer", take=take, begins_s=0.0, begins_at=1.0))
+    if take == 0:
+        assert (await parent.hear("ended"))["error"] == "It cannot begin: there is no FFmpeg"
+    with pytest.raises(RuntimeError, match="FFmpeg"):
+        await asyncio.wait_for(parent.child, WAIT_S)
+
+
 @pytest.mark.parametrize("first", [b"", BEGIN, rtp()])
 async def test_what_does_not_begin_with_a_configuration_is_refused(parent: Parent, first: bytes) -> None:
     parent.say(first)
