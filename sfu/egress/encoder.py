@@ -186,7 +186,7 @@ def arguments(picture: Picture, manifest_url: str, take: int, flv: int | None) -
         "init_seg_name": f"{take}-init-$RepresentationID$.mp4",
         "media_seg_name": f"{take}-$RepresentationID$-$Number$.m4s",
         "method": "PUT",
-        "http_persistent": "1",
+        "http_persistent": "0",  # at its end FFmpeg would reset a connection whose answers it has not read
         "ignore_io_errors": "1",
     }
     options = ":".join(f"{name}={value}" for name, value in {"f": "dash", **dash}.items())

@@ -134,7 +134,7 @@ class Streamer(Sink):
         if self._error is not None:
             return StreamStatus.FAILED
         if self._push is not None:
-            if self._push.is_publishing:
+            if self._push.is_publishing(now):
                 return StreamStatus.STREAMING
             if self._push.away_s(now) >= AWAY_S:
                 return self._failed(self._push.reason or "The RTMP server does not answer")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.conftest import ROOT, clean_environment, unused_port
+from tests.rtmp_server import RtmpServer
 
 SAM = ROOT / ".venvs" / "sam" / "bin" / "sam"
 RUNTIME = f"python{sys.version_info[0]}.{sys.version_info[1]}"
@@ -87,6 +88,15 @@ def coturn(tmp_path: Path) -> Iterator[Coturn]:
                 assert process.poll() is None, (tmp_path / "log").read_text()
             yield server
             process.terminate()
+
+
+@pytest.fixture
+def rtmp_server(tmp_path: Path) -> Iterator[RtmpServer]:
+    """It takes streams, and plays them, on loopback alone."""
+    server = RtmpServer(tmp_path, unused_port())
+    server.start()
+    yield server
+    server.stop()
 
 
 def _listens(port: int) -> bool:

@@ -26,6 +26,8 @@ CONNECT_S = 10.0
 """For TCP and TLS, and once more until the server takes the stream."""
 STALLED_S = 10.0
 """A server that takes nothing for so long is gone."""
+PROVEN_S = 1.0
+"""A stream that goes for so long goes: some servers look at the key when they have said yes."""
 STABLE_S = 10.0
 """A stream that went for so long was there: what comes then counts anew."""
 FIRST_AGAIN_S = 0.5
@@ -40,16 +42,15 @@ class Push:
     """One stream's way to its server. Times are those of the event loop."""
 
     def __init__(self, url: str) -> None:
-        self.is_publishing = False
-        """Whether the server takes it now."""
         self.was_publishing = False
-        """Whether it ever did."""
+        """Whether the server ever took it."""
         self.reason = ""
         """Why it does not, for people; without the key."""
         self.dropped = 0
         """Tags that the server was too slow for."""
         self._url = url
         self._away_since = asyncio.get_running_loop().time()
+        self._is_publishing = False
         self._published_at = 0.0
         self._setup: dict[int, Tag] = {}
         """What a decoder needs first, of each kind the newest."""
@@ -59,9 +60,16 @@ class Push:
         self._works: list[asyncio.Task[None]] = []
         self._pipe: asyncio.ReadTransport | None = None
 
+    def is_publishing(self, now: float) -> bool:
+        """Whether the server takes it; one may say so, and close the connection at once."""
+        if not self._is_publishing or now - self._published_at < PROVEN_S:
+            return False
+        self.was_publishing = True
+        return True
+
     def away_s(self, now: float) -> float:
         """How long it has not gone, but for moments."""
-        if self.is_publishing and now - self._published_at >= STABLE_S:
+        if self._is_publishing and now - self._published_at >= STABLE_S:
             self._away_since = now
         return now - self._away_since
 
@@ -97,7 +105,7 @@ class Push:
         if tag.is_setup:
             self._setup[tag.kind] = tag
             return
-        if not self.is_publishing or (self._waits_for_key_frame and not tag.is_key_frame):
+        if not self._is_publishing or (self._waits_for_key_frame and not tag.is_key_frame):
             return
         if len(self._backlog) >= BACKLOG:
             self.dropped += len(self._backlog)
@@ -113,13 +121,14 @@ class Push:
         clock = asyncio.get_running_loop().time
         again_s = FIRST_AGAIN_S
         while True:
+            published_before = self._published_at
             try:
                 destination = await asyncio.to_thread(checked, self._url)
                 reader, writer = await connected(destination)
                 try:
                     await self._publish(destination, reader, writer)
                 finally:
-                    self.is_publishing = False
+                    self._is_publishing = False
                     writer.close()
             except Invalid as error:
                 self.reason = next(iter(error.details.values())) if isinstance(error.details, dict) else error.message
@@ -130,7 +139,7 @@ class Push:
             except (OSError, ssl.SSLError) as error:
                 self.reason = f"The server is away: {_in_words(error)}"
             log.warning("a stream does not go: %s", self.reason)
-            if self._published_at and clock() - self._published_at >= STABLE_S:
+            if self._published_at > published_before and clock() - self._published_at >= STABLE_S:
                 again_s = FIRST_AGAIN_S
             await asyncio.sleep(again_s * random.uniform(0.5, 1))  # noqa: S311 - so that many do not come at once
             again_s = min(2 * again_s, MOST_AGAIN_S)
@@ -146,8 +155,7 @@ class Push:
         self._published_at = clock()
         self._backlog.clear()
         self._waits_for_key_frame = True
-        self.is_publishing = self.was_publishing = True
-        self.reason = ""
+        self._is_publishing = True
         listening = asyncio.create_task(_listen(client, reader, writer))
         sending = asyncio.create_task(self._send(client, writer))
         try:
