@@ -27,11 +27,12 @@ RATE = 48_000
 MILLISECOND = Fraction(1, 1000)
 CLUSTER = b"\x1f\x43\xb6\x75"
 """The id of a Matroska cluster (RFC 9559 section 5.1.3)."""
-ENCODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9", "h264": "libx264", "opus": "libopus"}
+ENCODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9", "h264": "libx264", "av1": "libsvtav1", "opus": "libopus"}
 FAST = {
     "vp8": {"deadline": "realtime", "cpu-used": "16"},
     "vp9": {"deadline": "realtime", "cpu-used": "8"},
     "h264": {"preset": "ultrafast", "tune": "zerolatency"},
+    "av1": {"preset": "12", "svtav1-params": "pred-struct=1:lp=1"},
 }
 
 

@@ -59,7 +59,7 @@ class _Made:
         self._head = _head(like)
         self._stack = ExitStack()
         self._container: OutputContainer = self._stack.enter_context(av.open(str(self._path), "w", format="matroska"))
-        self._stream = self._container.add_stream_from_template(like)
+        self._stream = self._container.add_stream_from_template(like, opaque=True)
         if rotation and isinstance(self._stream, VideoStream):
             self._stream.set_display_rotation(-rotation)  # FFmpeg counts counterclockwise
         self._stretches: list[Stretch] = []

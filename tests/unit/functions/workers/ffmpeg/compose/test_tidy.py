@@ -31,7 +31,7 @@ def decoded(path: Path) -> list[float]:
         return [frame.time for frame in container.decode(container.streams[0]) if frame.time is not None]
 
 
-@pytest.mark.parametrize("codec", ["vp8", "vp9", "h264"])
+@pytest.mark.parametrize("codec", ["vp8", "vp9", "h264", "av1"])
 def test_times_stay_those_of_the_recording(tmp_path: Path, codec: str) -> None:
     put(tmp_path, take=film(2, "red", codec=codec, begins_s=7.5, key_every=15))
     found = one(tmp_path, "take")
