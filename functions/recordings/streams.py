@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from operator import attrgetter
@@ -14,6 +15,7 @@ from meet.audience import Audience, audiences
 from meet.clock import new_id, utcnow
 from meet.config import settings
 from meet.domain.stream import Aired, Stream, StreamStatus
+from meet.errors import MeetError
 from meet.store import streams
 from meet.web.access import may_see
 from meet.web.auth import Principal, SignedIn
@@ -35,8 +37,10 @@ from .stream_schemas import (
 )
 
 START_S = 20.0
-"""Until an encoder runs, and what goes to RTMP has found its server."""
-STOP_S = 15.0
+"""Until there is something to be seen: an encoder runs, the first segments are there, an RTMP server takes it."""
+TOLD_S = 0.5
+"""For a media process to hear of what it need not answer."""
+STOP_S = 20.0
 """Until the last segment is in the bucket."""
 
 router = APIRouter(prefix=PREFIX, tags=["streaming"])
@@ -78,7 +82,7 @@ def start(asked: StartBody, user: SignedIn) -> StartedAnswer:
         begun = _asked_to_begin(stream)
     except Exception as error:
         # The caller is told that there is none, so there must be none: a media process that was slow finds it over.
-        if streams.withdraw(stream.stream_id, f"It did not begin: {error}", at=utcnow()) is not None:
+        if _take_back(stream, f"It did not begin: {error}"):
             raise
         log.warning("stream %s began, though its media process was slow to say so", stream.stream_id)
     else:
@@ -154,6 +158,15 @@ def _asked_to_begin(stream: Stream) -> bool:
         **to_rtmp,
     )
     return reply is not None
+
+
+def _take_back(stream: Stream, why: str) -> bool:
+    """Whether a stream that its media process was slow to begin was taken back before it began."""
+    if streams.withdraw(stream.stream_id, why, at=utcnow()) is None:
+        return False
+    with suppress(MeetError):  # where it is still about to begin it, it needs not try for longer
+        ask(stream.meeting_number, "stop-stream", timeout_s=TOLD_S, stream_id=stream.stream_id)
+    return True
 
 
 def _ended(stream_id: str) -> Stream:

@@ -18,6 +18,7 @@ from meet.clock import utcnow
 from meet.control import Reply
 from meet.domain.meeting import Meeting
 from meet.domain.stream import Aired, Picture, Stream, StreamStatus
+from meet.errors import Unavailable
 from meet.presence import RoomSnapshot
 from meet.store import meetings, participants, streams
 
@@ -239,6 +240,23 @@ def test_a_media_process_that_was_slow_but_began_is_no_failure(
     monkeypatch.setattr("functions.recordings.streams.ask", slow)
     answer = start(http, bearer("alice"))
     assert (answer.status_code, answer.json()["status"]) == (200, "streaming")
+
+
+def test_a_media_process_that_is_too_slow_is_told_to_stop(
+    http: Any, bearer: Bearer, live: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def slow(meeting_number: int, kind: str, **data: Any) -> None:
+        asked.append(kind)
+        raise Unavailable("The room's media process did not answer in time.")
+
+    monkeypatch.setattr("functions.recordings.streams.ask", slow)
+    answer = start(http, bearer("alice"))
+    assert answer.status_code == 503
+    assert asked == ["start-stream", "stop-stream"]
+    [left] = streams.every()
+    assert left.status is StreamStatus.FAILED
 
 
 def test_a_stream_is_stopped_as_documented(
