@@ -378,7 +378,7 @@ class Gateway:
 
 def main() -> None:
     """Serve the functions on loopback until SIGTERM or SIGINT."""
-    logs.start(settings().log_level, "%(message)s")
+    logs.start(settings().log_level, "%(message)s", service="gateway")
     limits_from(settings())  # a wrong table stops the start, not every request
     signing_secret()  # and so does one that is missing
     uvicorn.run(

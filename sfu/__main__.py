@@ -185,7 +185,7 @@ def main() -> int:
         from sfu.doctor.examine import examine  # noqa: PLC0415 - no media process needs it
 
         return asyncio.run(examine(chosen))
-    logs.start(chosen.log_level)
+    logs.start(chosen.log_level, service="signaling-service")
     try:
         asyncio.run(_main())
     except Refused as refused:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from meet import tracing
+from meet import logs, tracing
 from meet.clock import new_id
 from meet.errors import InvalidToken, Unavailable
 from meet.tokens import Claims
@@ -172,7 +172,8 @@ class ClientSocket:
     async def _enter(self, message: Join | Resume, connection: Connection, claims: Claims) -> None:
         try:
             if isinstance(message, Join):
-                with tracing.segment("signaling-service", self._websocket.headers.get(tracing.HEADER)):
+                trace = self._websocket.headers.get(tracing.HEADER)
+                with tracing.segment("signaling-service", trace), logs.about(room=message.room_id):
                     await self._node.join(self, claims, message)
             else:
                 self._node.resume(self, claims, message)

@@ -17,7 +17,7 @@ PAGE = Path(__file__).resolve().parent.parent / "web" / "dist"
 def main() -> None:
     """Run the edge as the settings say."""
     chosen = settings()
-    logs.start(chosen.log_level)
+    logs.start(chosen.log_level, service="edge")
     redis = connect(chosen.redis_url)
     uvicorn.run(
         create_edge(chosen, page=PAGE, redis=redis),

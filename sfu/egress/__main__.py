@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _leave_it)  # and not SIG_IGN, which an FFmpeg that is started from here would inherit
     restrain(kind)
-    logs.start(settings().log_level)
+    logs.start(settings().log_level, service=f"egress-{kind}")
     open_sink: OpenSink = importlib.import_module(SINKS[kind]).open_sink
     connection = socket.socket(fileno=int(descriptor))
     connection.set_inheritable(False)  # what is started from here must not keep it open

@@ -63,7 +63,7 @@ def feed(where: Queue, busy: Lock) -> None:
 
 def main() -> int:
     """Work until SIGTERM; 1 where there is no FFmpeg that can."""
-    logs.start(settings().log_level)
+    logs.start(settings().log_level, service="ffmpeg-worker")
     try:
         binary = ffmpeg()
     except Missing as error:

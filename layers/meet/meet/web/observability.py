@@ -144,7 +144,7 @@ class Handled:
             "duration_ms": round(duration_s * 1000, 2),
             "user_id": self.user_id,
         }
-        log.info(json.dumps(line))
+        log.info(json.dumps(line), extra={"request": line})
 
     def count(self, pipe: "Pipeline | AsyncPipeline", duration_s: float) -> None:
         """Add the counters' commands to a pipeline, which its owner executes."""
