@@ -9,8 +9,9 @@ import av
 
 from sfu.rtp.bits import KeyFrame
 
-CLUSTER_MS = 1000
-"""What a process that dies may lose, with what is on its way to the bucket."""
+CLUSTER_MS = 800
+"""What a process that dies may lose, with what is on its way to the bucket: 2 s in all, though the machine be busy.
+Each is an object, and a request that has its price."""
 _CLUSTER_BYTES = 64 << 20
 """Never reached in that time: FFmpeg would begin a new cluster every 32 KB where it cannot seek."""
 _OPTIONS = {
