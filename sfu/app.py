@@ -83,13 +83,18 @@ class _NodeMetrics(Collector):
             ),
             "whip_sessions": ("Connections by WHIP", sum(guest.protocol == "whip" for guest in guests)),
             "whep_sessions": ("Connections by WHEP", sum(guest.protocol == "whep" for guest in guests)),
+            "recordings": ("Recordings under way", node.outlets.count("recording")),
+            "live_streams": ("Live streams under way", node.outlets.count("stream")),
             "writer_queue_records": ("Records that wait to be written to the store", len(writer)),
         }
         for name, (text, value) in gauges.items():
             yield GaugeMetricFamily(name, text, value=value)
+        leaving = node.outlets.totals()
         counters = {
             "forwarded_packets_total": ("Packets sent to receivers", self._forwarded()),
             "writer_written_records_total": ("Records written to the store", writer.written),
+            "egress_restarts_total": ("Recorders and streamers that died and were begun anew", leaving["restarts"]),
+            "egress_dropped_packets_total": ("Packets that these were too slow for", leaving["dropped"]),
             "writer_dropped_records_total": ("Records that the store was away for too long for", writer.dropped),
         }
         for name, (text, value) in counters.items():

@@ -85,6 +85,16 @@ export class Api extends EventTarget {
     return this.#authorized('GET', `/meetings/${encodeURIComponent(id)}`);
   }
 
+  /** Record the room from now on, with everybody in it; the file is in the document's `recording/list` afterwards. */
+  startRecording({ meeting_number: number, room_id: roomId }) {
+    return this.#authorized('POST', '/recording/start', { meeting_id: number, room_id: roomId });
+  }
+
+  /** End a recording; the answer may wait for its file for a while. */
+  stopRecording(recordingId) {
+    return this.#authorized('POST', '/recording/stop', { recording_id: recordingId });
+  }
+
   /** What opens one WebSocket: {ticket, signaling_url, ice_servers}. The ticket is at most 60 s old when it is used. */
   socketTicket() {
     return this.#authorized('POST', '/auth/ws-ticket');

@@ -65,6 +65,10 @@ export class Call extends EventTarget {
   activeSpeaker = null;
   /** Whether media found no way to the server when it was last tried; it is tried again and again. */
   blocked = false;
+  /** recording_id → {recordingId, startedBy, paused}: what is said and shown is being kept. */
+  recordings = new Map();
+  /** stream_id → {streamId, startedBy}: the world sees and hears this. */
+  streams = new Map();
   /** What is told to everybody else now, beside sound and picture: see `Data`. */
   data = new Data();
   /** Messages that may not have arrived: the connection was lost before they came back. `sendAgain` or `forget` one. */
@@ -208,6 +212,10 @@ export class Call extends EventTarget {
     this.#published.clear();
     for (const track of frame.tracks ?? []) this.#trackPublished(track);
     this.activeSpeaker = frame.active_speaker?.user_id ?? null;
+    this.recordings.clear();
+    for (const recording of frame.recordings ?? []) this.#recorded(recording, recording.paused);
+    this.streams.clear();
+    for (const stream of frame.streams ?? []) this.#streamed(stream);
     if (this.#prepared || (frame.resumed && this.#publisher)) this.#publisher.repeat();
     else this.#connect(frame.ice_servers);
     this.#prepared = false;
@@ -224,6 +232,12 @@ export class Call extends EventTarget {
       'track-unpublished': () => this.#trackUnpublished(frame),
       'active-speaker': () => this.#leads(frame.user_id ?? null),
       layers: () => this.#layers(frame),
+      'recording-started': () => this.#recorded(frame, false),
+      'recording-paused': () => this.#recorded(frame, true),
+      'recording-resumed': () => this.#recorded(frame, false),
+      'recording-stopped': () => this.recordings.delete(frame.recording_id),
+      'streaming-started': () => this.#streamed(frame),
+      'streaming-stopped': () => this.streams.delete(frame.stream_id),
       chat: () => this.#said(frame),
       offer: () => frame.from_user_id === 'sfu' && this.#subscriber?.offered(frame.sdp, frame.tracks ?? []),
       answer: () => frame.from_user_id === 'sfu' && frame.pc === 'publish' && this.#answered(frame.sdp),
@@ -249,6 +263,14 @@ export class Call extends EventTarget {
   #state({ user_id: userId, audio_enabled: audio, video_enabled: video, screen_sharing: screen }) {
     const person = this.participants.get(userId);
     if (person) Object.assign(person, { audio, video, screen });
+  }
+
+  #recorded({ recording_id: recordingId, started_by: startedBy }, paused) {
+    this.recordings.set(recordingId, { recordingId, startedBy, paused });
+  }
+
+  #streamed({ stream_id: streamId, started_by: startedBy }) {
+    this.streams.set(streamId, { streamId, startedBy });
   }
 
   #trackPublished({ track_id: trackId, user_id: userId, source }) {

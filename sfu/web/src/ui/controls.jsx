@@ -1,9 +1,12 @@
+import { RecordButton } from './outgoing.jsx';
+
 const ICONS = {
   microphone: 'M12 15a3 3 0 0 0 3-3V6a3 3 0 0 0-6 0v6a3 3 0 0 0 3 3zm6-3a6 6 0 0 1-12 0M12 18v3',
   camera: 'M4 7h10a1 1 0 0 1 1 1v8a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V8a1 1 0 0 1 1-1zm11 4 6-3v8l-6-3',
   screen: 'M3 5h18v11H3zM8 20h8M12 16v4M12 13V8m-2.500 2L12 7.500 14.500 10',
   chat: 'M4 5h16v11H9l-5 4z',
   people: 'M9 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6zm-6 8a6 6 0 0 1 12 0M16 5.500a3 3 0 0 1 0 5.500m2 8a6 6 0 0 0-2-4',
+  record: 'M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16zm0 5a3 3 0 1 0 0 6 3 3 0 0 0 0-6z',
   leave: 'M3 14c5-5 13-5 18 0l-2 3-4-1.500V13a10 10 0 0 0-6 0v2.500L5 17z',
 };
 
@@ -50,7 +53,7 @@ export function Control({ source, on, onToggle }) {
 }
 
 /** The bar under the grid. */
-export function Controls({ tracks, chatOpen, chatButton, unread, onToggle, onChat, onLeave }) {
+export function Controls({ call, tracks, chatOpen, chatButton, unread, onToggle, onChat, onRecord, onLeave }) {
   return (
     <div class="controls" role="group" aria-label="Call controls">
       <Control source="microphone" on={Boolean(tracks.microphone?.enabled)} onToggle={onToggle} />
@@ -70,6 +73,7 @@ export function Controls({ tracks, chatOpen, chatButton, unread, onToggle, onCha
         <Icon name="chat" />
         <span>Chat{unread ? ` (${unread})` : ''}</span>
       </button>
+      {!call.encrypted && <RecordButton call={call} icon={<Icon name="record" />} onRecord={onRecord} />}
       <button class="control leave" onClick={onLeave}>
         <Icon name="leave" />
         <span>Leave</span>

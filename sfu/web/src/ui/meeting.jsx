@@ -143,6 +143,17 @@ export function Meeting({ api, user, meetingId, onLeave, onSignedOut }) {
     }
   };
 
+  /** Begin a recording, or end those that there are; everybody is told by the room. */
+  const record = async (running) => {
+    setProblem(null);
+    try {
+      if (running.length) await Promise.all(running.map((id) => api.stopRecording(id)));
+      else await api.startRecording(meeting);
+    } catch (error) {
+      setProblem(apiProblem(error));
+    }
+  };
+
   const required = Boolean(meeting?.require_e2ee);
   const secret = {
     value: passphrase,
@@ -151,6 +162,6 @@ export function Meeting({ api, user, meetingId, onLeave, onSignedOut }) {
     missing: required && !passphrase,
   };
   const shared = { user, meeting, tracks, problem, onToggle: toggle, onDismiss: () => setProblem(null) };
-  if (call) return <Room {...shared} call={call} onLeave={() => call.leave()} />;
+  if (call) return <Room {...shared} call={call} onRecord={record} onLeave={() => call.leave()} />;
   return <Lobby {...shared} passphrase={secret} joining={joining} onJoin={join} onBack={onLeave} />;
 }

@@ -3,6 +3,7 @@ import { Chat } from './chat.jsx';
 import { Controls, Lock } from './controls.jsx';
 import { Grid } from './grid.jsx';
 import { useChanges, useScreen } from './hooks.js';
+import { Leaving } from './outgoing.jsx';
 
 const SHORTCUTS = { m: 'microphone', v: 'camera', s: 'screen' };
 
@@ -21,7 +22,7 @@ function useArrivals(call) {
 }
 
 /** The call itself. */
-export function Room({ call, user, meeting, tracks, problem, onToggle, onDismiss, onLeave }) {
+export function Room({ call, user, meeting, tracks, problem, onToggle, onRecord, onDismiss, onLeave }) {
   useChanges(call);
   const [messages, setMessages] = useState([]);
   const [read, setRead] = useState(0);
@@ -77,6 +78,7 @@ export function Room({ call, user, meeting, tracks, problem, onToggle, onDismiss
             <Lock /> End-to-end encrypted
           </span>
         )}
+        <Leaving call={call} />
         <CopyLink />
       </header>
       <div class="notices">
@@ -112,12 +114,14 @@ export function Room({ call, user, meeting, tracks, problem, onToggle, onDismiss
         {!chatOpen && unread > 0 && `${unread} unread in the chat.`}
       </p>
       <Controls
+        call={call}
         tracks={tracks}
         chatOpen={chatOpen}
         chatButton={chatButton}
         unread={unread}
         onToggle={onToggle}
         onChat={() => setChatOpen(!chatOpen)}
+        onRecord={onRecord}
         onLeave={onLeave}
       />
       <Grid call={call} user={user} tracks={tracks} />
