@@ -6,8 +6,9 @@ from meet.control import Kind, Reply
 from meet.errors import Conflict, Unavailable
 from meet.web.live import ask_room
 
-REPLY_S = 10.0
-"""How long a media process may take to begin or to change something; it may be busy, and its store slow."""
+REPLY_S = 20.0
+"""How long a media process may take to begin or to change something: it starts a process for it, and its machine and
+its store may be busy."""
 
 
 def ask(meeting_number: int, kind: Kind, *, timeout_s: float = REPLY_S, **data: Any) -> Reply | None:

@@ -12,6 +12,9 @@ or what is sent on somebody's WebSocket, and the frame that must then arrive the
     {"name": "chat", "as": "user", "frames": [{"type": "chat", "room_id": "{room}", "message": "hello"}],
      "until": "chat", "shape": {"message_id": "string"}, "setup"?: [...]}
 
+or, in a setup, `{"as": "user", "publishes": "{room}"}`: somebody is in a room and has a microphone on until the case
+ends; or `{"scene": "recorded"}`, a setup of `scenes.json` that is played once for all cases and left as it is.
+
 In the place of `json` may stand a form with a file, `"file": {"name": "video.mp4", "sample": "mp4", "fields"?: {}}`:
 its content is a sample of `tests.data.samples`, or a `text`; or `content`, which is sent as it is.
 
@@ -20,8 +23,9 @@ ends. `as` is one of `PEOPLE`. `{name}` in a path, a header, the JSON, a frame o
 that name; a string that is nothing else keeps the value's type. `{unique}` is a word of this run of this case alone.
 A key of a shape is a path into the answer; `list[].key` speaks of each entry, of which there must be one at least. A
 value is one of `TYPES`, or several of them: `string|null`. An answer may have more keys than its shape; a 204 has no
-body at all. `text` stands somewhere in the body, `headed` are headers with their whole values. `eventually`, of a
-case or of a step, asks again for a few seconds: what the tier publishes takes one to be seen.
+body at all. `text` stands somewhere in the body, `headed` are headers with their whole values. Of a case or a step,
+`has` are values in the body, `{"status": "completed"}`, and `eventually` asks again for a few seconds: what the tier
+publishes takes one to be seen.
 """
 
 import json
@@ -41,10 +45,13 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.data.samples import sample
 
+from .publisher import publishing
+
 CASES = Path(__file__).parent / "cases"
+SCENES = Path(__file__).parent / "scenes.json"
 PEOPLE = ("anonymous", "user", "stranger", "creator", "admin")
 PASSWORD = "SecurePass123!"
-EVENTUALLY_S = 6.0
+EVENTUALLY_S = 15.0
 FRAME_S = 6.0
 
 ERROR = {"error.code": "string", "error.message": "string", "error.timestamp": "iso8601"}
@@ -106,6 +113,18 @@ DOCUMENTED = """
     POST   /api/v1/ffmpeg/thumbnail
     GET    /api/v1/ffmpeg/job/{job_id}/status
     DELETE /api/v1/ffmpeg/job/{job_id}
+    POST   /api/v1/recording/start
+    POST   /api/v1/recording/stop
+    POST   /api/v1/recording/pause
+    POST   /api/v1/recording/resume
+    GET    /api/v1/recording/status/{recording_id}
+    GET    /api/v1/recording/list
+    GET    /api/v1/recording/download/{recording_id}
+    HEAD   /api/v1/recording/download/{recording_id}
+    GET    /api/v1/recording/download/{recording_id}/tracks/{number}
+    DELETE /api/v1/recording/{recording_id}
+    GET    /api/v1/recording/health
+    GET    /api/v1/recording/metrics
     GET    /api/v1/ai/health
     GET    /api/v1/ai/metrics
 """
@@ -186,6 +205,16 @@ def differences(body: object, shape: dict[str, str]) -> list[str]:
     return found
 
 
+def others(body: object, values: dict[str, object]) -> list[str]:
+    """Which values of an answer are others than these; `LookupError` for one that isn't there."""
+    return [
+        f"{path}: {found!r} in place of {value!r}"
+        for path, value in values.items()
+        for found in values_at(body, path)
+        if found != value
+    ]
+
+
 def filled(template: Any, saved: dict[str, object]) -> Any:
     """A path, headers or JSON with its `{name}`s replaced; `KeyError` for one that nobody saved."""
     if isinstance(template, dict):
@@ -215,6 +244,8 @@ class World:
         self.base_url = system.base_url
         self.client = httpx.Client(base_url=system.base_url, timeout=30, trust_env=False)
         self.headers = cache(self._sign_in)
+        self.scene = cache(self._play)
+        self.sockets = ExitStack()
 
     def _sign_in(self, person: str) -> dict[str, str]:
         if person == "anonymous":
@@ -228,6 +259,13 @@ class World:
         answer = self.client.post("/api/v1/auth/login", json={"username": name, "password": password})
         self.client.cookies.clear()
         return {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
+
+    def _play(self, name: str) -> dict[str, object]:
+        """What the steps of a scene save; whoever they bring into a room stays there."""
+        stage = Stage(self, self.sockets)
+        for step in json.loads(SCENES.read_text())[name]:
+            stage.prepare(step)
+        return stage.saved
 
     def ask(self, step: Case, saved: dict[str, object]) -> httpx.Response:
         """Make the request of a step or a case."""
@@ -250,7 +288,7 @@ class World:
 @pytest.fixture(scope="session")
 def world(system: System) -> Iterator[World]:
     made = World(system)
-    with made.client:
+    with made.client, made.sockets:
         yield made
 
 
@@ -286,10 +324,20 @@ class Stage:
 
     def prepare(self, step: Case) -> None:
         """Play a step of a setup, which must go well, and save what it says."""
+        if "scene" in step:
+            self.saved |= self._world.scene(step["scene"])
+            return
+        if "publishes" in step:
+            room_id = filled(step["publishes"], self.saved)
+            headers = self._world.headers(step["as"])
+            self._sockets.enter_context(publishing(self._world.base_url, headers, room_id))
+            return
         deadline = time.monotonic() + EVENTUALLY_S * step.get("eventually", False)
         while True:
             body = self.talk(step) if "frames" in step else self._success(step)
             try:
+                if other := others(body, filled(step.get("has", {}), self.saved)):
+                    raise LookupError("; ".join(other))
                 for name, path in step.get("save", {}).items():
                     [self.saved[name]] = values_at(body, path)
             except LookupError:
@@ -321,7 +369,9 @@ class Stage:
             said.append(f"a 204 with a body: {answer.text}")
         envelope = ERROR if answer.is_error and "problem" not in answer.headers["content-type"] else {}
         shape = filled(case["shape"], self.saved) | envelope
-        return said + (differences(answer.json(), shape) if shape else [])
+        wanted = filled(case.get("has", {}), self.saved)
+        said += differences(answer.json(), shape) if shape else []
+        return said + (others(answer.json(), wanted) if wanted and not said else [])
 
 
 @pytest.mark.parametrize("case", load_cases())
@@ -372,6 +422,13 @@ def test_every_documented_endpoint_has_a_case_that_succeeds(endpoint: str) -> No
 )
 def test_differences_are_named(body: object, shape: dict[str, str], said: list[str]) -> None:
     assert differences(body, shape) == said
+
+
+def test_values_that_are_others_are_named() -> None:
+    body = {"a": [{"b": 1}, {"b": 2}], "c": "x"}
+    assert others(body, {"c": "x", "a[].b": 1}) == ["a[].b: 2 in place of 1"]
+    with pytest.raises(LookupError):
+        others(body, {"d": None})
 
 
 def test_what_was_saved_is_filled_in() -> None:

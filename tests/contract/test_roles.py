@@ -87,6 +87,17 @@ MATRIX: dict[str, tuple[int, ...]] = {
     "POST /api/v1/ffmpeg/extract-audio": KNOWS_THE_MEETING,
     "POST /api/v1/ffmpeg/extract-video": KNOWS_THE_MEETING,
     "POST /api/v1/ffmpeg/merge": KNOWS_THE_MEETING,
+    "GET /api/v1/recording/health": PUBLIC,
+    "GET /api/v1/recording/metrics": PUBLIC,
+    # of a room in which nobody is
+    "POST /api/v1/recording/start": (401, 404, 409, 409, 409),
+    # one that the creator started, and that is over: nothing was said in it
+    "POST /api/v1/recording/stop": KNOWS_THE_MEETING,
+    "POST /api/v1/recording/pause": (401, 404, 409, 409, 409),
+    "POST /api/v1/recording/resume": (401, 404, 409, 409, 409),
+    "GET /api/v1/recording/status/{recording_id}": KNOWS_THE_MEETING,
+    "GET /api/v1/recording/list": SIGNED_IN,
+    "DELETE /api/v1/recording/{recording_id}": (401, 404, 403, 200, 200),
     # the creator's
     "GET /api/v1/ffmpeg/job/{job_id}/status": OWNS_THE_JOB,
     "DELETE /api/v1/ffmpeg/job/{job_id}": OWNS_THE_JOB,
@@ -102,6 +113,9 @@ EDGE: dict[str, tuple[int, ...]] = {
     "GET /api/v1/media/download/{media_id}": KNOWS_THE_MEETING,
     "GET /api/v1/media/thumbnail/{media_id}": KNOWS_THE_MEETING,
     "POST /api/v1/ffmpeg/thumbnail": KNOWS_THE_MEETING,
+    # there is no file of it
+    "GET /api/v1/recording/download/{recording_id}": (401, 404, 409, 409, 409),
+    "GET /api/v1/recording/download/{recording_id}/tracks/0": (401, 404, 409, 409, 409),
 }
 """What no function answers: bytes."""
 
@@ -160,6 +174,9 @@ class Scene:
             ids["media_id"] = self.new_file(PICTURE) if method == "DELETE" else self.video
         if "{job_id}" in path:
             ids["job_id"] = self.new_job()
+        if "{recording_id}" in path:
+            is_deleted = method == "DELETE" and role in ("creator", "administrator")
+            ids["recording_id"] = self.new_recording() if is_deleted else self.recording
         if "{upload_id}" in path:
             with self.upload() as ids["upload_id"]:
                 return caller.call(method, path.format(**ids))
@@ -191,6 +208,24 @@ class Scene:
         answer = self.creator.call("POST", "/api/v1/ffmpeg/transcode", json=asked)
         job_id: str = answer.raise_for_status().json()["job_id"]
         return job_id
+
+    @cached_property
+    def recording(self) -> str:
+        """The id of a recording that nobody deletes."""
+        return self.new_recording()
+
+    def new_recording(self) -> str:
+        """The id of a recording that the creator has started and stopped."""
+        meeting = self.new_meeting()
+        room = {"meeting_id": meeting["meeting_number"], "room_id": meeting["room_id"]}
+        with connect(f"{self.socket_url}?token={self.creator.token}") as socket:
+            exchange(socket, {"type": "join", "room_id": meeting["room_id"]}, "joined")
+            answer = self.creator.call("POST", "/api/v1/recording/start", json=room)
+            recording_id: str = answer.raise_for_status().json()["recording_id"]
+            one = {"recording_id": recording_id}
+            while self.creator.call("POST", "/api/v1/recording/stop", json=one).json()["status"] == "pending":
+                pass  # each waits for a while
+        return recording_id
 
     def live_session(self, meeting: dict[str, Any]) -> str:
         """The id of a session of the participant, whose socket is closed again."""
@@ -226,6 +261,12 @@ class Scene:
             "POST /api/v1/ffmpeg/extract-video": lambda: {"media_id": self.video},
             "POST /api/v1/ffmpeg/merge": lambda: {"media_ids": [self.video, self.video]},
             "POST /api/v1/ffmpeg/thumbnail": lambda: {"media_id": self.video},
+            "POST /api/v1/recording/start": lambda: dict.fromkeys(
+                ("meeting_id", "room_id"), self.new_meeting()["room_id"]
+            ),
+            "POST /api/v1/recording/stop": lambda: {"recording_id": self.recording},
+            "POST /api/v1/recording/pause": lambda: {"recording_id": self.recording},
+            "POST /api/v1/recording/resume": lambda: {"recording_id": self.recording},
             "POST /api/v1/media/process": lambda: {"media_id": self.video, "operations": ["extract_audio"]},
         }
         if operation == "POST /api/v1/media/upload":
