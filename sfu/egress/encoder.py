@@ -136,7 +136,8 @@ class Encoder:
         """The thread: what waits, into the pipe, which may take as long as it wants."""
         size = self._picture
         try:
-            with os.fdopen(pipe, "wb", 0), av.open(f"pipe:{pipe}", "w", format="nut") as out:
+            # Not by FFmpeg's own `pipe:`: PyAV ends a file without letting other threads run.
+            with _Pipe(pipe) as raw, av.open(raw, "w", format="nut", buffer_size=PIPE_BYTES) as out:
                 video = out.add_stream(
                     "rawvideo", rate=size.frame_rate, width=size.width, height=size.height, pix_fmt="yuv420p"
                 )
@@ -170,6 +171,26 @@ class Encoder:
     async def _listen(self, errors: asyncio.StreamReader) -> None:
         while data := await errors.read(ERRORS_KEPT):
             self._said = (self._said + data)[-ERRORS_KEPT:]
+
+
+class _Pipe:
+    """One end of a pipe, which takes all that it is given, or raises `OSError`."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __enter__(self) -> "_Pipe":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    def write(self, data: bytes) -> int:
+        """All of it, which may take as long as the other end wants."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+        return len(data)
 
 
 def arguments(picture: Picture, manifest_url: str, take: int, flv: int | None) -> list[str]:

@@ -14,6 +14,7 @@ from collections import deque
 from contextlib import suppress
 
 from aiohttp import web
+from botocore.exceptions import BotoCoreError, ClientError
 
 from meet import objects
 from meet.domain.stream import MANIFEST, PLAYLIST, stream_prefix
@@ -39,6 +40,8 @@ AGAIN_S = 0.5
 """Between two attempts at a bucket that is away; each takes some seconds by itself."""
 MEASURED_S = 5.0
 """The bit rate is that of so much time."""
+BUCKET_FAILS = (MeetError, BotoCoreError, ClientError)
+"""It is away, or does not let us: both may pass."""
 DRAINS_S = 15.0
 """What the last segments have for their way."""
 
@@ -84,14 +87,39 @@ class Shelf:
     async def open(self) -> str:
         """Begin to take files. The URL of the DASH manifest: the others belong beside it."""
         app = web.Application(client_max_size=MOST_BYTES)
-        app.router.add_put(f"/{self._secret}/{{name}}", self._put)
-        app.router.add_delete(f"/{self._secret}/{{name}}", self._delete)
+        app.router.add_put(f"/{self._secret}/{{name}}", self._on_put)
+        app.router.add_delete(f"/{self._secret}/{{name}}", self._on_delete)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self._work = asyncio.create_task(self._upload())
+        self.begin()
         _, port = self._runner.addresses[0]
         return f"http://127.0.0.1:{port}/{self._secret}/{MANIFEST}"
+
+    def begin(self) -> None:
+        """Begin to upload what is put."""
+        self._work = asyncio.create_task(self._upload())
+
+    def put(self, name: str, data: bytes) -> None:
+        """A file that is whole, or a playlist that is newer. `ValueError` for one that is no text."""
+        if is_playlist(name):
+            text = placed(name, data.decode(), self._take, self._begins_s)
+            if self._sent.get(name) != text:
+                self._playlists[name] = text
+        else:
+            self._segments[name] = data
+            self._sizes.append((asyncio.get_running_loop().time(), len(data)))
+        self._changed.set()
+
+    def drop(self, name: str) -> None:
+        """A file that nobody is told of any more."""
+        self._gone.append(name)
+        self._changed.set()
+
+    def check(self) -> None:
+        """Raises what ended the uploads, which nothing should."""
+        if self._work is not None and self._work.done():
+            self._work.result()
 
     async def close(self) -> None:
         """FFmpeg is done: upload what is still here, if the bucket takes it soon."""
@@ -103,21 +131,12 @@ class Shelf:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._work, DRAINS_S)
 
-    async def _put(self, request: web.Request) -> web.Response:
-        name, data = request.match_info["name"], await request.read()
-        if is_playlist(name):
-            text = placed(name, data.decode(), self._take, self._begins_s)
-            if self._sent.get(name) != text:
-                self._playlists[name] = text
-        else:
-            self._segments[name] = data
-            self._sizes.append((asyncio.get_running_loop().time(), len(data)))
-        self._changed.set()
+    async def _on_put(self, request: web.Request) -> web.Response:
+        self.put(request.match_info["name"], await request.read())
         return web.Response(status=201)
 
-    async def _delete(self, request: web.Request) -> web.Response:
-        self._gone.append(request.match_info["name"])
-        self._changed.set()
+    async def _on_delete(self, request: web.Request) -> web.Response:
+        self.drop(request.match_info["name"])
         return web.Response(status=204)
 
     async def _upload(self) -> None:
@@ -160,7 +179,7 @@ class Shelf:
         mime = TYPES["." + name.rpartition(".")[2]]
         try:
             await asyncio.to_thread(objects.put_bytes, self._prefix + name, data, mime, cache=cache)
-        except MeetError as error:
+        except BUCKET_FAILS as error:
             if self._failing_since is None:
                 self._failing_since = asyncio.get_running_loop().time()
                 log.warning("the bucket does not take %s: %s", name, error)
@@ -170,8 +189,10 @@ class Shelf:
 
     async def _forget(self) -> None:
         gone, self._gone = self._gone, []
+        if not gone:
+            return
         self._there.difference_update(gone)
         try:
             await asyncio.to_thread(objects.delete_many, [self._prefix + name for name in gone])
-        except MeetError as error:
+        except BUCKET_FAILS as error:
             log.warning("%d segments stay until the bucket sweeps them: %s", len(gone), error)

@@ -100,6 +100,7 @@ class Streamer(Sink):
                 self._encoder.picture(made.at, made.pixels)
         for track_id in self._mixer.wanting(now):
             self._want_key_frame(track_id)
+        self._shelf.check()
         if self._push is not None:
             self._push.check()
 
