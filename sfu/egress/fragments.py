@@ -67,6 +67,7 @@ class Fragments:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="fragments")
         self._answered = float("-inf")
         """When the bucket took something last."""
+        self._away = False
 
     def add(self, lane: str, key: str, data: bytes, mime: str, *, replaces: bool = False) -> None:
         """Bring an object to the bucket. `replaces`: what still waits of the same key need not go there before."""
@@ -133,10 +134,15 @@ class Fragments:
                 loop = asyncio.get_running_loop()
                 await loop.run_in_executor(self._threads, self._put, fragment.key, data, fragment.mime)
             except (MeetError, BotoCoreError, ClientError, OSError) as error:
-                log.warning("%s is not in the bucket yet: %s", fragment.key, error)
                 fragment.sending = False
+                if not self._away:  # once an outage: a line for each attempt would fill a disk
+                    self._away = True
+                    log.warning("%s is not in the bucket yet, and tried again: %s", fragment.key, error)
                 return False
         self._answered = self._clock()
+        if self._away:
+            self._away = False
+            log.warning("the bucket takes what is recorded again")
         return True
 
     def _fail(self, reason: str) -> None:

@@ -29,7 +29,7 @@ REPORTS = 20
 a single one is off by some milliseconds."""
 MAX_DRIFT = 500e-6
 """A media clock is no more than this off the wall clock of the same machine: crystals are good to 100 ppm."""
-REPORT_JUMP_S = 0.5
+REPORT_JUMP_S = 0.1
 """A report this far off the line begins a new one: the publisher's clock was set, or its track began anew."""
 
 SLEW = 0.02

@@ -86,6 +86,16 @@ async def test_an_outage_is_survived_and_nothing_overtakes(bucket: Bucket, clock
     assert fragments.error is None
 
 
+async def test_an_outage_is_logged_twice(bucket: Bucket, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    fragments = fragments_to(bucket, clock)
+    bucket.fails = lambda _: Unavailable("away")
+    fragments.add("a", "0", b"", "x/y")
+    await until(lambda: bucket.tried >= 3)
+    bucket.fails = lambda _: None
+    await fragments.drain()
+    assert [record.getMessage().partition(" ")[0] for record in caplog.records] == ["0", "the"]
+
+
 async def test_one_track_that_fails_now_and_then_holds_up_no_other(bucket: Bucket, clock: Clock) -> None:
     fragments = fragments_to(bucket, clock)
     bucket.fails = lambda key: Unavailable("away") if key == "bad" else None

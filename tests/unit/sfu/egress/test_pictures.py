@@ -3,6 +3,7 @@
 import pytest
 
 from sfu.egress.depacketize import DEPACKETIZERS
+from sfu.egress.depacketize.vp9 import vp9
 from sfu.egress.pictures import picture_of
 
 from .senders import encoded_video
@@ -25,3 +26,17 @@ def test_others_do_not(codec: str) -> None:
 @pytest.mark.parametrize("data", [b"", b"\0", b"\0\0\0\1", b"\0\0\0\1\x67", b"\x0a\x7f\0", bytes(20)])
 def test_rubbish_has_no_size(codec: str, data: bytes) -> None:
     assert picture_of(codec, data) is None
+
+
+def upper_layer(width: int, height: int, found_ref: str = "000") -> bytes:
+    """The uncompressed header of a VP9 frame that is predicted from the spatial layer below (section 6.2)."""
+    bits = "10" + "00" + "0" + "1" + "1" + "0" + "00" + "0" * 8 + "0" * 12
+    bits += found_ref + f"{width - 1:016b}" + f"{height - 1:016b}"
+    return int(bits.ljust(80, "0"), 2).to_bytes(10, "big")
+
+
+@pytest.mark.parametrize(("found_ref", "size"), [("000", (320, 240)), ("100", (160, 120))])
+def test_of_several_layers_the_largest_counts(found_ref: str, size: tuple[int, int]) -> None:
+    base = encoded_video("vp9", 2)[0].payloads
+    picture = vp9([*base, b"\x0c" + upper_layer(320, 240, found_ref)])
+    assert picture_of("vp9", picture) == size
