@@ -36,7 +36,7 @@ bench: .venv/ready-dev $(SERVERS) .venv/engine-ready
 soak: .venv/ready-dev $(SERVERS) .venv/engine-ready
 	MEET_SOAK=1 $(RUN) -m pytest tests/contract tests/integration/test_fuzz.py tests/unit/sfu/test_loss.py tests/e2e/test_loss.py \
 	  tests/e2e/test_ten.py tests/e2e/test_throttled.py tests/integration/test_hostile.py tests/integration/test_worker_kills.py \
-	  tests/unit/meet/probe tests/integration/inference -q
+	  tests/unit/meet/probe tests/unit/sfu/plane/test_engine_safety.py tests/integration/inference -q
 
 lock: .venv/ready-dev
 	localstack/lock.sh

@@ -100,7 +100,8 @@ static int send_to(LaneObject *lane, struct parcel *parcel) {
     if (passed == NULL) return -1;
     struct job *job = box_job(lane->session->box);
     if (job == NULL) return -1;
-    long long out = parcel->index + lane->delta;
+    long long out;
+    if (__builtin_add_overflow(parcel->index, lane->delta, &out)) out = -1;
     uint32_t marker_type = (uint32_t)lane->types[parcel->marker_type];
     if (parcel->layer != NULL && parcel->ends && parcel->spatial == lane->limit_spatial) marker_type |= 0x80;
     size_t size = out < 0 || (uint64_t)out > MAX_INDEX
