@@ -4,8 +4,10 @@ from collections import deque
 from typing import cast
 
 import av
+import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
 
 from meet.picture.canvas import Plane
@@ -33,6 +35,7 @@ class Face:
         self._waiting: deque[Frame] = deque(maxlen=MOST_WAITING)
         self._codec = ""
         self._decoder: VideoCodecContext | None = None
+        self._rotation = 0
         self._scaler = VideoReformatter()
 
     def receive(self, frame: Frame) -> None:
@@ -48,12 +51,24 @@ class Face:
             self._decode(self._waiting.popleft())
         return self.picture is not before
 
-    def scaled(self, width: int, height: int) -> tuple[Plane, ...]:
-        """The picture in this size, as planes of 4:2:0. `LookupError` where there is none yet."""
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture as it is to be seen. `LookupError` where there is none yet."""
         if self.picture is None:
             raise LookupError("nothing was seen of it yet")
+        size = (self.picture.width, self.picture.height)
+        return size[::-1] if self._rotation % 180 else size
+
+    def scaled(self, width: int, height: int) -> tuple[Plane, ...]:
+        """The picture in this size, upright, as planes of 4:2:0. `LookupError` where there is none yet."""
+        if self.picture is None:
+            raise LookupError("nothing was seen of it yet")
+        if self._rotation % 180:
+            width, height = height, width
         frame = self._scaler.reformat(self.picture, width, height, PIXELS, interpolation="BILINEAR")
-        return tuple(Plane(memoryview(plane), plane.line_size) for plane in frame.planes)
+        if not self._rotation:
+            return tuple(Plane(memoryview(plane), plane.line_size) for plane in frame.planes)
+        return tuple(_turned(plane, self._rotation) for plane in frame.planes)
 
     def _decode(self, frame: Frame) -> None:
         if frame.key_frame:
@@ -64,7 +79,7 @@ class Face:
             return
         try:
             for picture in self._decoder.decode(av.Packet(frame.data)):
-                self.picture = picture
+                self.picture, self._rotation = picture, frame.rotation
         except av.FFmpegError:
             self.errors += 1
             self._lose()
@@ -73,6 +88,12 @@ class Face:
         self._waiting.clear()
         self._decoder = None
         self.wants_key_frame = True
+
+
+def _turned(plane: VideoPlane, clockwise: int) -> Plane:
+    lines = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+    upright = np.rot90(lines, -clockwise // 90)
+    return Plane(memoryview(upright.tobytes()), upright.shape[1])
 
 
 def _decoder(codec: str) -> VideoCodecContext:

@@ -198,8 +198,7 @@ class Mixer:
                 self._paint_face(tile, face)
 
     def _paint_face(self, tile: _Tile, face: Face) -> None:
-        assert face.picture is not None  # noqa: S101 - it has just advanced to one
-        place = fitted(face.picture.width, face.picture.height, tile.place)
+        place = fitted(*face.size, tile.place)
         if place != tile.painted:
             self._canvas.fill(tile.place, GROUND)
             tile.painted = place

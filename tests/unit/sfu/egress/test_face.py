@@ -1,5 +1,8 @@
 """A track's pictures: decoded when they are due, and no others than can be."""
 
+from fractions import Fraction
+
+import av
 import pytest
 
 from sfu.egress.face import Face
@@ -39,6 +42,29 @@ def test_it_is_scaled() -> None:
     assert luma.stride >= 64
     assert len(luma.data) >= 48 * 64
     assert all(len(one.data) >= 24 * 32 for one in colours)
+
+
+@pytest.mark.parametrize(
+    ("rotation", "size", "brightest"), [(0, (64, 48), "left"), (90, (48, 64), "top"), (180, (64, 48), "right")]
+)
+def test_a_phone_that_was_turned_is_seen_upright(rotation: int, size: tuple[int, int], brightest: str) -> None:
+    face = Face()
+    context = av.CodecContext.create("libvpx", "w")
+    assert isinstance(context, av.VideoCodecContext)
+    context.width, context.height, context.pix_fmt, context.time_base = 64, 48, "yuv420p", Fraction(1, 10)
+    picture = av.VideoFrame(64, 48, "yuv420p")
+    for plane in picture.planes:
+        plane.update((bytes([200]) * 8 + bytes([40]) * (plane.line_size - 8)) * plane.height)
+    packets = [*context.encode(picture), *context.encode(None)]
+    face.receive(Frame(bytes(packets[0]), 100, True, "vp8", 0, rotation=rotation))
+    face.advance(100)
+    assert face.size == size
+    luma, *_ = face.scaled(*size)
+    width, height = size
+    at = {"left": (2, height // 2), "right": (width - 3, height // 2), "top": (width // 2, 2)}
+    seen = {side: luma.data[y * luma.stride + x] for side, (x, y) in at.items()}
+    assert max(seen, key=lambda side: seen[side]) == brightest
+    assert seen[brightest] > 150
 
 
 def test_without_a_key_frame_nothing_is_decoded() -> None:
