@@ -190,6 +190,8 @@ def test_without_a_limit_only_revocation_is_asked(redis: fakeredis.FakeRedis) ->
         ("GET", "/health", None),
         ("GET", "/metrics", None),
         ("GET", "/ws/signaling/health", None),
+        ("GET", "/api/v1/recording/health", None),
+        ("GET", "/api/v1/recording/list", LimitClass.API),
         ("GET", "/api/v1/users/metrics", None),
         ("HEAD", "/api/v1/users/metrics", None),
         ("PUT", "/api/v1/users/health", LimitClass.API),

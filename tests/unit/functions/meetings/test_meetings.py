@@ -9,8 +9,9 @@ from functions.meetings.app import app
 from meet import control
 from meet.clock import utcnow
 from meet.domain.meeting import MeetingRef
+from meet.domain.recording import Recording
 from meet.presence import RoomSnapshot
-from meet.store import meetings
+from meet.store import meetings, recordings
 from meet.web.redis import patient_redis
 
 MEETINGS = "/api/v1/meetings"
@@ -168,6 +169,25 @@ def test_health_is_no_meeting(http: Any) -> None:
 
 
 # --- list
+
+
+def test_a_meeting_that_is_recorded_says_so(
+    http: Any, standup: dict[str, Any], alice: Headers, bob: Headers
+) -> None:
+    now = utcnow()
+    until = now + timedelta(seconds=45)
+    other = http.post(MEETINGS, json=STANDUP, headers=alice).json()
+    recording = Recording("r1", standup["meeting_id"], standup["meeting_number"], "bob", now, held_until=until)
+    recordings.create(recording)
+    assert http.get(path(standup), headers=bob).json()["is_recording"]
+    assert not http.get(path(other), headers=bob).json()["is_recording"]
+    listed = http.get(MEETINGS, headers=alice).json()["meetings"]
+    assert {one["meeting_id"]: one["is_recording"] for one in listed} == {
+        standup["meeting_id"]: True,
+        other["meeting_id"]: False,
+    }
+    assert recordings.fail("r1", "No.", at=now)
+    assert not http.get(path(standup), headers=bob).json()["is_recording"]
 
 
 def test_the_list_has_mine_newest_first(http: Any, alice: Headers, bob: Headers) -> None:
