@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import IO
@@ -33,16 +34,13 @@ def tidied(lines: Sequence[Line], folder: Path, *, stop: Event, within: Limits) 
         _log(folder) as log,
         started(_python("tidy", QUESTION, ANSWER), folder, within, errors=log, env=_env()) as child,
     ):
-        while True:
-            try:
+        while child.returncode is None:
+            if stop.is_set():
+                raise Stopped
+            if time.monotonic() > deadline:
+                raise Failed("It takes longer than a job may.")
+            with suppress(subprocess.TimeoutExpired):
                 child.wait(WATCH_S)
-            except subprocess.TimeoutExpired:
-                if stop.is_set():
-                    raise Stopped from None
-                if time.monotonic() > deadline:
-                    raise Failed("It takes longer than a job may.") from None
-            else:
-                break
     if child.returncode != 0:
         raise RuntimeError(f"the tracks could not be read ({child.returncode}): {_said(folder)}")
     return found.validate_json((folder / ANSWER).read_bytes())
