@@ -33,9 +33,9 @@ REPORT_JUMP_S = 0.1
 """A report this far off the line begins a new one: the publisher's clock was set, or its track began anew."""
 
 SLEW = 0.02
-"""How fast a track moves to where a report says it belongs: 20 ms in a second, which nobody hears."""
+"""How fast a track moves to where it belongs: 20 ms in a second, which nobody hears."""
 STEP_S = 0.3
-"""From further away it jumps."""
+"""From further away it jumps, and where its first report says that it belongs elsewhere: lips count from then on."""
 
 
 class Envelope:
@@ -98,15 +98,20 @@ class TrackClock:
         self._reports: deque[tuple[float, float]] = deque(maxlen=REPORTS)
         """(media time, wall clock), each in seconds."""
         self._line: Line | None = None
-        self._offset: float | None = None
+        self._offset = 0.0
         """From media time to our clock, as it was used last."""
+        self._jumps = True
+        """Whether it is taken as it is next time: nobody has heard anything yet that would have to go on smoothly, or
+        what was taken for true was not."""
+        self._began: float | None = None
         self._used_at = 0.0
 
     def report(self, report: SenderReport) -> None:
         """A sender report of this track came."""
         media, wall = self._media(report.timestamp), report.ntp / 2**32
-        if self._line is not None and abs(self._line.at(media) - wall) > REPORT_JUMP_S:
+        if self._line is None or abs(self._line.at(media) - wall) > REPORT_JUMP_S:
             self._reports.clear()
+            self._jumps = True
         self._reports.append((media, wall))
         self._line = _line_through(self._reports)
 
@@ -120,8 +125,10 @@ class TrackClock:
             wall = self._line.at(media)
             self._publisher.heard(wall, arrival)
             target = self._publisher.local(wall) - media
-        if self._offset is None or abs(target - self._offset) > STEP_S:
-            self._offset = target
+        if self._began is None:
+            self._began = arrival
+        if self._jumps or arrival - self._began < SETTLED_S or abs(target - self._offset) > STEP_S:
+            self._offset, self._jumps = target, False
         else:
             most = SLEW * max(0.0, arrival - self._used_at)
             self._offset += max(-most, min(most, target - self._offset))

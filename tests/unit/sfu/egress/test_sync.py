@@ -88,21 +88,36 @@ def test_two_clocks_100_ppm_apart_stay_within_40_ms_over_ten_minutes() -> None:
     assert worst < 0.040
 
 
-def test_the_first_report_moves_a_track_without_a_jump() -> None:
+def test_the_first_report_puts_a_track_where_it_belongs() -> None:
     sender, sync = Sender(OPUS), Sync()
     clock = sync.clock("alice", 48000)
-    sync.clock("alice", 90000)
-    before = [heard(sender, clock, number * 0.02, 0.15) for number in range(100)][-1]
-    clock.report(sender.report(2.0))
+    for number in range(500):
+        heard(sender, clock, number * 0.02, 0.15)
     other = Sender(VIDEO["vp8"], sender.clocks)
     reported = sync.clock("alice", 90000)
-    reported.report(other.report(2.0))
-    heard(other, reported, 2.0, 0.05)  # what came quicker shows that the audio was captured earlier than it seemed
-    for number in range(100, 600):
-        at = heard(sender, clock, number * 0.02, 0.15)
-        assert 0.02 * (1 - SLEW) - 1e-9 <= at - before <= 0.02 * (1 + SLEW) + 1e-9
-        before = at
-    assert before == pytest.approx(599 * 0.02 + 0.05, abs=0.01)
+    reported.report(other.report(10.0))
+    heard(other, reported, 10.0, 0.05)  # what came quicker shows that the audio was captured earlier than it seemed
+    assert heard(sender, clock, 10.0, 0.15) == pytest.approx(10.15)
+    clock.report(sender.report(10.02))
+    assert heard(sender, clock, 10.02, 0.15) == pytest.approx(10.07)
+
+
+def test_later_a_track_moves_smoothly_and_with_the_others() -> None:
+    """At second 30 the way of everything becomes 100 ms longer."""
+    sync, clocks = Sync(), Clocks()
+    senders = [Sender(OPUS, clocks), Sender(VIDEO["vp8"], clocks, first_timestamp=5)]
+    tracks = [(sender, sync.clock("alice", sender.codec.clock_rate)) for sender in senders]
+    before = 0.0
+    for number in range(5000):
+        now = number * 0.02
+        if number % 50 == 0:
+            for sender, clock in tracks:
+                clock.report(sender.report(now))
+        sound, sight = (heard(sender, clock, now, 0.03 if now < 30 else 0.13) for sender, clock in tracks)
+        assert sight == pytest.approx(sound, abs=0.0005)
+        assert number == 0 or 0.02 * (1 - SLEW) - 1e-6 <= sound - before <= 0.02 * (1 + SLEW) + 1e-6
+        before = sound
+    assert before == pytest.approx(99.98 + 0.13, abs=0.005)
 
 
 def test_a_report_that_lies_is_not_believed_for_long() -> None:
