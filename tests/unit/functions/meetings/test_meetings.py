@@ -171,9 +171,7 @@ def test_health_is_no_meeting(http: Any) -> None:
 # --- list
 
 
-def test_a_meeting_that_is_recorded_says_so(
-    http: Any, standup: dict[str, Any], alice: Headers, bob: Headers
-) -> None:
+def test_a_meeting_that_is_recorded_says_so(http: Any, standup: dict[str, Any], alice: Headers, bob: Headers) -> None:
     now = utcnow()
     until = now + timedelta(seconds=45)
     other = http.post(MEETINGS, json=STANDUP, headers=alice).json()
