@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from time import monotonic
 from typing import Any
 
 from meet import objects
@@ -16,7 +15,8 @@ from sfu.rtp.packet import RtpPacket
 from sfu.rtp.rtcp import SenderReport
 
 LEVELS_S = 2.0
-"""How long a stretch of levels is; what is still older than its last packets is left for the next."""
+"""How long a stretch of levels is. Its last second is left for the next one: packets are still waited for."""
+LATE_S = 1.0
 
 
 class Recorder:
@@ -80,7 +80,7 @@ class Recorder:
         position = self._timeline.position(now)
         if position - self._levels_at >= LEVELS_S:
             self._levels_at = position
-            self._book.levels(self._take.loudness.take(position - LEVELS_S / 2))
+            self._book.levels(self._take.loudness.take(position - LATE_S))
         self._book.write(position)
         self._fragments.check()
 
@@ -113,4 +113,4 @@ class Recorder:
 async def open_sink(configuration: Mapping[str, Any], now: float, want_key_frame: Callable[[str], None]) -> Recorder:
     """A recorder that is ready (`sfu.egress.sink.OpenSink`)."""
     await asyncio.to_thread(objects.client)  # it takes half a second to load, and packets come soon
-    return Recorder(configuration, Fragments(clock=monotonic), want_key_frame)
+    return Recorder(configuration, Fragments(), want_key_frame)
