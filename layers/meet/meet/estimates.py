@@ -47,8 +47,8 @@ COMPRESSED_SIDE = {"low": 480, "medium": 720}
 """The shorter side of what is compressed, at most."""
 
 COMPOSED_S: Mapping[str, float] = MappingProxyType({"h264": 0.017, "vp9": 0.017})
-"""Of a core, for a megapixel of a recording's picture that is painted and encoded, by codec: measured with four people
-of 640x360, of whom 720p took 0.73 s a second (2026-11-22, `tests/bench/test_composition.py`)."""
+"""Of a core, for a megapixel of a recording's picture that is painted and encoded, by codec: measured with four
+people of 640x360, of whom 720p took 0.73 s a second (2026-11-22, `tests/bench/test_composition.py`)."""
 COMPOSED_TILE = 0.25
 """Megapixels of a camera in a call of several."""
 REMUXED_SHARE = 0.02
