@@ -113,10 +113,13 @@ class Streamer(Sink):
     def stats(self, now: float) -> dict[str, Any]:
         """What is measured, where it stands, and why it failed if it did: then it is to be stopped."""
         status = self._status(now)
+        dropped_frames = self._mixer.dropped_frames + self._encoder.dropped_frames
+        if self._push is not None:
+            dropped_frames += self._push.dropped_frames
         aired = Aired(
             bitrate_bps=self._shelf.bitrate_bps(now),
             frame_rate=round(self._encoder.frame_rate, 1),
-            dropped_frames=self._mixer.dropped_frames + self._encoder.dropped_frames,
+            dropped_frames=dropped_frames,
             errors=self._mixer.errors + self._shelf.errors,
         )
         return asdict(aired) | {"status": str(status), "error": self._error}

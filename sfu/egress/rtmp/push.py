@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from meet.egress_url import Destination, checked
 from meet.errors import Invalid
+from sfu.egress.rtmp.chunks import VIDEO
 from sfu.egress.rtmp.client import Client, Refused
 from sfu.egress.rtmp.flv import Parser, Tag
 
@@ -46,8 +47,8 @@ class Push:
         """Whether the server ever took it."""
         self.reason = ""
         """Why it does not, for people; without the key."""
-        self.dropped = 0
-        """Tags that the server was too slow for."""
+        self.dropped_frames = 0
+        """Pictures that the server was too slow for."""
         self._url = url
         self._away_since = asyncio.get_running_loop().time()
         self._is_publishing = False
@@ -108,7 +109,7 @@ class Push:
         if not self._is_publishing or (self._waits_for_key_frame and not tag.is_key_frame):
             return
         if len(self._backlog) >= BACKLOG:
-            self.dropped += len(self._backlog)
+            self.dropped_frames += sum(one.kind == VIDEO for one in self._backlog)
             self._backlog.clear()
             self._waits_for_key_frame = True
             return

@@ -56,6 +56,7 @@ class MadePush:
     was_publishing: bool = False
     away: float = 0.0
     reason: str = ""
+    dropped_frames: int = 0
 
     def is_publishing(self, now: float) -> bool:
         self.was_publishing |= self.publishing
@@ -150,7 +151,8 @@ def test_another_take_is_no_beginning() -> None:
 
 
 async def test_what_is_measured() -> None:
-    stream = made()
+    stream = made(rtmp=True)
+    stream.push.publishing, stream.push.dropped_frames = True, 4
     stream.shelf.on_air, stream.shelf.errors, stream.encoder.dropped_frames = True, 2, 3
     for tick in range(1, 51):
         stream.streamer.tick(tick * 0.02)
@@ -158,7 +160,7 @@ async def test_what_is_measured() -> None:
     assert stream.streamer.stats(1.0) == {
         "bitrate_bps": 1000,
         "frame_rate": 30.0,
-        "dropped_frames": 3,
+        "dropped_frames": 7,
         "errors": 2,
         "status": "streaming",
         "error": None,
