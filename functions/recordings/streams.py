@@ -2,7 +2,6 @@
 
 import logging
 import time
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from operator import attrgetter
@@ -13,14 +12,14 @@ from fastapi import APIRouter, Query
 from meet import egress_url
 from meet.audience import Audience, audiences
 from meet.clock import new_id, utcnow
-from meet.config import settings
+from meet.control import Reply
 from meet.domain.stream import Aired, Stream, StreamStatus
-from meet.errors import MeetError
+from meet.errors import MeetError, Unavailable
 from meet.store import streams
 from meet.web.access import may_see
 from meet.web.auth import Principal, SignedIn
 from meet.web.listing import meeting_filter, readable_by
-from meet.web.live import presence
+from meet.web.live import ask_room, presence
 from meet.web.paging import Page, pagination
 from meet.web.redis import redis
 
@@ -37,9 +36,10 @@ from .stream_schemas import (
 )
 
 START_S = 20.0
-"""Until there is something to be seen: an encoder runs, the first segments are there, an RTMP server takes it."""
-TOLD_S = 0.5
-"""For a media process to hear of what it need not answer."""
+"""How long a start waits until there is something to be seen: an encoder runs, the first segments are there, an RTMP
+server takes it. What takes longer is answered as `starting`, and goes on."""
+BEGINS = timedelta(seconds=150)
+"""How long nothing need be heard of one that is starting: it is tried for 2 minutes to reach an RTMP server."""
 STOP_S = 20.0
 """Until the last segment is in the bucket."""
 
@@ -75,20 +75,20 @@ def start(asked: StartBody, user: SignedIn) -> StartedAnswer:
         quality=asked.quality,
         picture=asked.picture,
         rtmp_url=asked.rtmp_url,
-        held_until=now + timedelta(seconds=settings().recording_lease_s),
+        held_until=now + BEGINS,
     )
     streams.create(stream)
     try:
-        begun = _asked_to_begin(stream)
+        reply = _asked_to_begin(stream)
+    except Unavailable:
+        log.warning("stream %s is not on the air after %d s", stream.stream_id, START_S)
     except Exception as error:
-        # The caller is told that there is none, so there must be none: a media process that was slow finds it over.
-        if _take_back(stream, f"It did not begin: {error}"):
-            raise
-        log.warning("stream %s began, though its media process was slow to say so", stream.stream_id)
+        streams.withdraw(stream.stream_id, f"It did not begin: {error}", at=utcnow())
+        raise
     else:
-        if not begun:
-            streams.withdraw(stream.stream_id, "It did not begin: nobody was in the room.", at=utcnow())
-            raise nobody_there()
+        if (refused := _refusal(reply)) is not None:
+            streams.withdraw(stream.stream_id, f"It did not begin: {refused.message}", at=utcnow())
+            raise refused
     return StartedAnswer.of(streams.get(stream.stream_id))
 
 
@@ -141,11 +141,11 @@ def of_caller(  # noqa: PLR0917 - each is a parameter of the query
     )
 
 
-def _asked_to_begin(stream: Stream) -> bool:
-    """Whether there is somebody to begin it. Raises `Unavailable` where it can't be begun, or that isn't known."""
+def _asked_to_begin(stream: Stream) -> Reply | None:
+    """What the room's media process says, None where there is none; `Unavailable` where it says nothing in time."""
     picture = stream.picture
     to_rtmp = {} if stream.rtmp_url is None else {"rtmp_url": stream.rtmp_url}
-    reply = ask(
+    return ask_room(
         stream.meeting_number,
         "start-stream",
         timeout_s=START_S,
@@ -157,16 +157,15 @@ def _asked_to_begin(stream: Stream) -> bool:
         frame_rate=picture.frame_rate,
         **to_rtmp,
     )
-    return reply is not None
 
 
-def _take_back(stream: Stream, why: str) -> bool:
-    """Whether a stream that its media process was slow to begin was taken back before it began."""
-    if streams.withdraw(stream.stream_id, why, at=utcnow()) is None:
-        return False
-    with suppress(MeetError):  # where it is still about to begin it, it needs not try for longer
-        ask(stream.meeting_number, "stop-stream", timeout_s=TOLD_S, stream_id=stream.stream_id)
-    return True
+def _refusal(reply: Reply | None) -> MeetError | None:
+    """The error of a stream that its media process does not begin."""
+    if reply is None or reply.status == "not-found":
+        return nobody_there()
+    if reply.status == "refused":
+        return Unavailable(str(reply.data.get("reason") or "The room's media process can't do this now."))
+    return None
 
 
 def _ended(stream_id: str) -> Stream:
