@@ -66,6 +66,8 @@ class _Painter:
         self._canvas = Canvas(plan.width, plan.height)
         self._shown: dict[int, tuple[VideoFrame, Rect]] = {}
         """By tile, what is in it now and where."""
+        self._lasts = {tile.file: scene for scene in plan.scenes for tile in scene.tiles if tile.file is not None}
+        """By film, the last scene that it is seen in."""
 
     def pictures(self) -> Iterator[bytearray]:
         """Every frame in turn; the same bytes each time, which the next changes."""
@@ -87,8 +89,12 @@ class _Painter:
             yield self._canvas.data
 
     def _set(self, scene: Scene) -> None:
-        """The ground of a scene: names, cards, and nothing else yet."""
+        """The ground of a scene: names, cards, and nothing else yet. Films that are over are closed: of a long day
+        there are more than a process may have open."""
         self._shown.clear()
+        for film in [film for film, last in self._lasts.items() if last.ends_s <= scene.begins_s]:
+            self._films[film].close()
+            del self._lasts[film]
         self._canvas.fill(Rect(0, 0, self._canvas.width, self._canvas.height), GROUND)
         for tile in scene.tiles:
             name = self._plan.names.get(tile.user_id, "")

@@ -47,6 +47,12 @@ class Pictures:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """It is not asked any more."""
+        self._frames = iter(())
+        self._seen = self._next = None
         self._open.close()
 
     def at(self, now_s: float) -> VideoFrame | None:

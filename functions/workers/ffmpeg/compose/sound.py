@@ -50,7 +50,10 @@ class Samples:
     def take(self, first: int, count: int) -> bytes | None:
         """`count` samples from the one with the number `first` on, silence where nothing was said; None where all of
         it is silence."""
-        if self._voice.ends_s * SAMPLE_RATE < first or self._voice.begins_s * SAMPLE_RATE > first + count:
+        if self._voice.begins_s * SAMPLE_RATE > first + count:
+            return None
+        if self._voice.ends_s * SAMPLE_RATE < first:
+            self._open.close()
             return None
         if self._container is None:
             self._container = self._open.enter_context(opened(self._folder / self._voice.file))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 from array import array
 from dataclasses import dataclass
 from io import BytesIO
@@ -183,6 +185,20 @@ def test_a_flash_and_a_beep_are_seen_and_heard_at_once(tmp_path: Path) -> None:
     for flash, beep in zip(flashed, beeped, strict=True):
         assert abs(flash - round(flash)) < 0.034
         assert abs(beep - round(beep)) < 0.012
+
+
+def test_what_is_over_is_closed(tmp_path: Path) -> None:
+    """A day has more tracks than a process may have open files."""
+    shown, said = a_film(tmp_path, "a", film(0.4, "red")), a_voice(tmp_path, "b", voice(0.4))
+    times = [(number * 0.6, number * 0.6 + 0.4) for number in range(20)]
+    scenes = tuple(Scene(begin, end, (Tile("a", number, WHOLE),)) for number, (begin, end) in enumerate(times))
+    voices = tuple(Voice(said.file, begin, end) for begin, end in times)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 10, before[1]))
+    try:
+        made(Plan(12, WIDTH, HEIGHT, scenes, (shown,) * 20, voices), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_nobody_reads_any_more(tmp_path: Path) -> None:
