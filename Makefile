@@ -33,6 +33,13 @@ check: .venv/ready-dev
 bench: .venv/ready-dev $(SERVERS) .venv/engine-ready
 	$(RUN) -m pytest tests/bench -q -s
 
+# Ours beside Janus and pion; `ARGS="--rounds 1 --scenarios 1to100"` and so on. Needs root and two idle cores.
+bench-sfu: .venv/engine-ready
+	@localstack/debian-packages.sh gcc ip=iproute2 janus go=golang-go
+	@localstack/debian-packages.sh /usr/include/srtp2/srtp.h=libsrtp2-dev /usr/include/openssl/evp.h=libssl-dev \
+	  /usr/share/gocode/src/github.com/pion/webrtc=golang-github-pion-webrtc.v3-dev
+	$(RUN) -m tests.bench.forwarding $(ARGS)
+
 soak: .venv/ready-dev $(SERVERS) .venv/engine-ready
 	MEET_SOAK=1 $(RUN) -m pytest tests/contract tests/integration/test_fuzz.py tests/unit/sfu/test_loss.py tests/e2e/test_loss.py \
 	  tests/e2e/test_ten.py tests/e2e/test_throttled.py tests/integration/test_hostile.py tests/integration/test_worker_kills.py \
