@@ -1,4 +1,5 @@
-# `make up` runs Meet; `make test` checks everything. README.md says the rest.
+# `make up` runs Meet, `make up WITH=transformers` with engines for models of a hub; `make test` checks everything.
+# README.md says the rest.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)) python3)
 INSTALL = $(PYTHON) localstack/install.py
 RUN = .venv/bin/python
@@ -10,7 +11,7 @@ SERVERS = .venvs/ministack/ready .venvs/servers/ready
 
 .PHONY: up doctor test test-unit test-contract check bench soak lock setup
 up: .venv/ready $(SERVERS)
-	@exec $(RUN) localstack/up.py
+	@exec $(RUN) localstack/up.py $(if $(WITH),--with $(WITH))
 
 doctor: .venv/ready
 	@set -a; . $${MEET_HOME:-.state}/environment && exec $(RUN) -m sfu doctor

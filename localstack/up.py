@@ -31,6 +31,7 @@ from redis import Redis, RedisError
 from children import Children, Refused, Stopped
 from functions.workers.sweeper import SWEEPS
 from functions.workers.sweeper import handler as sweep_now
+from inference import start_nodes
 from meet.config import Settings, settings
 from meet.errors import Unavailable
 from meet.objects import ensure_bucket
@@ -233,7 +234,7 @@ def sweep(stop_asked: Event) -> None:
                 log.warning("The sweep of %s failed; it is tried again", name, exc_info=True)
 
 
-def run(stop_asked: Event, *, services_only: bool) -> None:
+def run(stop_asked: Event, *, services_only: bool, extra: str = "") -> None:
     """Start everything, say so in one line, and hold until asked to stop."""
     chosen = read_settings()
     home = chosen.home.resolve()
@@ -259,6 +260,9 @@ def run(stop_asked: Event, *, services_only: bool) -> None:
                 if not chosen.api_url:
                     Thread(target=sweep, args=[stop_asked], daemon=True).start()
                 print(f"Meet is ready: {chosen.base_url} (Ctrl-C stops it; state and logs are in {home})", flush=True)
+                if chosen.inference_nodes:
+                    begin = partial(start_nodes, extra=extra, redis_url=chosen.redis_url, stop_asked=stop_asked)
+                    Thread(target=begin, args=[children, INNER, chosen.inference_nodes], daemon=True).start()
             children.watch()
         finally:
             children.stop()
@@ -268,13 +272,14 @@ def main() -> int:
     """Read the command line, turn signals into a wish to stop, and errors into a sentence."""
     parser = argparse.ArgumentParser(description="Run the whole of Meet on this machine.")
     parser.add_argument("--services-only", action="store_true", help="only DynamoDB, SQS, S3 and Redis")
+    parser.add_argument("--with", dest="extra", default="", choices=["", "transformers"], help="engines to install")
     options = parser.parse_args()
     stop_asked = Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop_asked.set())
     os.chdir(ROOT)
     try:
-        run(stop_asked, services_only=options.services_only)
+        run(stop_asked, services_only=options.services_only, extra=options.extra)
     except Stopped:
         pass
     except Refused as refused:

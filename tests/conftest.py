@@ -130,6 +130,7 @@ def start_system(backend: dict[str, str], tmp_path_factory: pytest.TempPathFacto
             "MEET_ADMIN_USERNAME": "admin",
             "MEET_ADMIN_PASSWORD": secrets.token_urlsafe(16),
             "MEET_RATE_LIMITS": "off",
+            "MEET_INFERENCE_NODES": "0",  # those who need one start their own
         }
         env |= overrides
         with running(env) as (process, _):

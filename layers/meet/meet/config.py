@@ -112,12 +112,12 @@ class Settings(BaseSettings):
 
     models: Path | None = None
     """A TOML file of further models, and of others in the place of those in `meet/models.toml`."""
+    inference_nodes: int = Field(1, ge=0)
+    """Nodes that `make up` starts; any number more may be started by hand, on any machine."""
     inference_threads: int = Field(0, ge=0)
     """That one model may compute with; 0: as many as there are cores."""
     inference_memory_bytes: int = Field(0, ge=0)
     """What the models of one node may take together; 0: seven tenths of the machine's memory."""
-    inference_lease_s: int = Field(15, ge=1)
-    """How long a node may be silent before what it was at is another's."""
     inference_most_s: int = Field(3600, ge=1)
     """The most that one request may take."""
     inference_part_s: float = Field(300, gt=30)

@@ -31,8 +31,11 @@ def test_the_documented_names_are_there() -> None:
     assert built_in().find("nobody") is None
 
 
-def test_every_function_has_a_row() -> None:
+def test_every_function_has_a_row_and_every_row_an_engine() -> None:
+    engines = Path(models.__file__).parents[3] / "functions" / "workers" / "inference" / "engines"
     assert {each.function for each in built_in().models} == set(Function)
+    for each in built_in().models:
+        assert (engines / f"{each.engine}.py").is_file(), each.model_id
 
 
 def test_what_ships_weights_is_checked() -> None:

@@ -91,11 +91,11 @@ class Prototypes:
         self._model = model
         self._examples = {label: model.of(said) for label, said in examples.items()}
 
-    def scores(self, texts: Sequence[str]) -> dict[str, float]:
+    def scores(self, texts: Sequence[str], watch: Watch = UNWATCHED) -> dict[str, float]:
         """How much these texts together are like each label, adding up to 1; the longer count for more."""
         import numpy as np  # noqa: PLC0415 - of nodes alone
 
-        vectors = self._model.of(texts)
+        vectors = self._model.of(texts, watch)
         near = [np.sort(vectors @ each.T, axis=1)[:, -NEAREST:].mean(axis=1) for each in self._examples.values()]
         likeness = np.stack(near, axis=1)
         likely = np.exp((likeness - likeness.max(axis=1, keepdims=True)) / TEMPERATURE)
@@ -133,9 +133,9 @@ class Engine:
             raise Refused("There are no words in this text.")
         sentiment, emotions = self._kinds
         watch.go_on(0.1)
-        first = sentiment.scores(said)
+        first = sentiment.scores(said, watch)
         watch.go_on(0.5)
-        return Mood(Scored(first), emotions.scores(said))
+        return Mood(Scored(first), emotions.scores(said, watch))
 
 
 def spread(items: Sequence[Any], most: int) -> list[Any]:

