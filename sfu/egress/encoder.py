@@ -53,7 +53,7 @@ class Encoder:
         assert process.stdout is not None  # noqa: S101 - `start` made pipes of both
         assert process.stderr is not None  # noqa: S101
         self.dropped_frames = 0
-        """Pictures that came too fast for the encoder."""
+        """Pictures that came too fast for the encoder; those that came before it had begun do not count."""
         self.frame_rate = 0.0
         """Pictures a second that were encoded lately."""
         self._process = process
@@ -62,7 +62,7 @@ class Encoder:
         self._pictures_waiting = 0
         self._counting = threading.Lock()
         self._said = b""
-        self._broken = False
+        self._has_begun = self._broken = False
         self._readers = (
             asyncio.create_task(self._measure(process.stdout)),
             asyncio.create_task(self._listen(process.stderr)),
@@ -110,7 +110,7 @@ class Encoder:
         self._check()
         with self._counting:
             if self._pictures_waiting >= WAITING_PICTURES:
-                self.dropped_frames += 1
+                self.dropped_frames += self._has_begun
                 return
             self._pictures_waiting += 1
         self._waiting.put((0, at, pixels))
@@ -165,6 +165,7 @@ class Encoder:
         async for line in progress:
             name, _, value = line.strip().partition(b"=")
             if name == b"frame" and value.isdigit() and (now := clock()) > before:
+                self._has_begun = self._has_begun or int(value) > 0
                 self.frame_rate = (int(value) - frames_before) / (now - before)
                 before, frames_before = now, int(value)
 

@@ -64,6 +64,7 @@ async def test_an_ffmpeg_that_takes_nothing_makes_nobody_wait(monkeypatch: pytes
     monkeypatch.setattr(encoding, "arguments", lambda *_: ["600"])
     monkeypatch.setattr(encoding, "ENDS_S", 0.1)
     encoder = await Encoder.start(PICTURE, URL, 0)
+    encoder._has_begun = True
     pixels = bytes(640 * 360 * 3 // 2)
     for number in range(100):
         encoder.picture(number, pixels)
