@@ -21,6 +21,8 @@ from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack, VideoStreamT
 from sfu.endpoint import Endpoint
 from sfu.media import RoomMedia
 from sfu.media_events import MediaEvent, SubscribeOffer
+from sfu.plane.choice import PlaneName
+from sfu.router import Router
 
 TIMEOUT_S = 20.0
 TICK_S = 0.02
@@ -128,7 +130,7 @@ class Call:
     """A room on a UDP port of its own, and who is in it."""
 
     def __init__(self, endpoint: Endpoint, stack: AsyncExitStack) -> None:
-        self.media = RoomMedia(endpoint.create_transport, self._on_media)
+        self.media = RoomMedia(endpoint.create_transport, self._on_media, router=Router(lanes=endpoint.plane.lanes))
         self.changed = asyncio.Event()
         """Set whenever a client has answered."""
         self._clients: dict[str, Client] = {}
@@ -136,9 +138,9 @@ class Call:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls) -> AsyncIterator["Call"]:
+    async def open(cls, plane: PlaneName = "auto") -> AsyncIterator["Call"]:
         """A call until the end of the block."""
-        endpoint = await Endpoint.open("127.0.0.1", 0, ("127.0.0.1",))
+        endpoint = await Endpoint.open("127.0.0.1", 0, ("127.0.0.1",), plane=plane)
         try:
             async with AsyncExitStack() as stack:
                 call = cls(endpoint, stack)
@@ -218,8 +220,9 @@ async def everybody(call: Call) -> dict[str, Client]:
     return clients
 
 
-async def test_two_people_see_and_hear_each_other() -> None:
-    async with Call.open() as call:
+@pytest.mark.parametrize("plane", ["python", "engine"])
+async def test_two_people_see_and_hear_each_other(plane: PlaneName) -> None:
+    async with Call.open(plane) as call:
         clients = await everybody(call)
         for me, other in (("alice", "bob"), ("bob", "alice")):
             assert clients[me].sees() == [(other, "audio"), (other, "video")]

@@ -35,6 +35,8 @@ from sfu.rtp.parameters import (
     RtpParameters,
     TrackInfo,
 )
+from tests.unit.sfu.test_consumer_svc import PUBLISHED, Av1, Vp9
+from tests.unit.sfu.test_consumer_svc import SSRC as LAYERED
 
 VP8 = RtpCodec("video/VP8", 96, 90000, feedback=("nack", "nack pli", "transport-cc"))
 RTX = RtpCodec("video/rtx", 97, 90000, parameters=(("apt", "96"),))
@@ -88,22 +90,28 @@ class Room:
     """One publisher of two encodings or of sound, three subscribers that negotiated differently."""
 
     def __init__(self, plane: Plane, sink: socket.socket, kind: str) -> None:
+        """`kind`: `audio`, `video` (simulcast of VP8), or `AV1` and `VP9` with layers inside."""
         self.plane, self.sink = plane, sink
         self.router = Router(rng=Random(7), lanes=plane.lanes)
-        codecs = (VP8, RTX) if kind == "video" else (OPUS,)
-        encodings = (Encoding(SMALL, rid="l"), Encoding(LARGE, rid="h")) if kind == "video" else (Encoding(SMALL),)
-        parameters = RtpParameters("0", kind, codecs, OURS, encodings, "alice")  # type: ignore[arg-type]
-        source: Any = "camera" if kind == "video" else "microphone"
-        self.router.produce(TrackInfo("track", "alice", "alice", kind, source, parameters), Publisher(), 0.0)  # type: ignore[arg-type]
+        codecs, extensions, encodings = (VP8, RTX), OURS, (Encoding(SMALL, rid="l"), Encoding(LARGE, rid="h"))
+        taken = (THEIR_VP8, THEIR_RTX)
+        if kind == "audio":
+            codecs, encodings, taken = (OPUS,), (Encoding(SMALL),), (OPUS,)
+        elif kind != "video":
+            layered = Av1.codec if kind == "AV1" else Vp9.codec
+            codecs, extensions, encodings, taken = (layered, RTX), PUBLISHED, (Encoding(LAYERED),), (layered, RTX)
+        medium: Any = "audio" if kind == "audio" else "video"
+        source: Any = "microphone" if kind == "audio" else "camera"
+        parameters = RtpParameters("0", medium, codecs, extensions, encodings, "alice")
+        self.router.produce(TrackInfo("track", "alice", "alice", medium, source, parameters), Publisher(), 0.0)
         self.consumers: list[Consumer] = []
         self.wires: list[Wire] = []
         for number in range(SUBSCRIBERS):
-            theirs = (THEIR_VP8, THEIR_RTX) if kind == "video" else (OPUS,)
             # one has everything, one nothing, one only a part
-            extensions = (THEIRS, (), OURS[:2])[number]
+            wanted = (THEIRS, (), OURS[:2])[number]
             ssrc = OUT + 10 * number
-            encoding = Encoding(ssrc, rtx_ssrc=ssrc + 1 if kind == "video" else None)
-            negotiated = RtpParameters(str(number), kind, theirs, extensions, (encoding,))  # type: ignore[arg-type]
+            encoding = Encoding(ssrc, rtx_ssrc=None if kind == "audio" else ssrc + 1)
+            negotiated = RtpParameters(str(number), medium, taken, wanted, (encoding,))
             wire = Wire(plane.session(KEYS, sink.getsockname()))
             self.wires.append(wire)
             self.consumers.append(self.router.consume("track", negotiated, wire, 0.0, peer_id=f"peer{number}"))
@@ -272,7 +280,35 @@ others = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60)
+def layered_pictures(source: Av1, key_every: int) -> list[tuple[Any, ...]]:
+    frames = (source.picture(n / 30, key=n % key_every == 0) for n in range(60))
+    return [("rtp", packet) for picture in frames for frame in picture for packet in frame.packets]
+
+
+@pytest.mark.parametrize("kind", ["AV1", "VP9"])
+@settings(deadline=None, max_examples=6)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 359),
+            st.one_of(
+                st.tuples(st.just("layer"), numbers, st.sampled_from([None, 0, 1, 2]), st.integers(0, 2)),
+                st.tuples(st.just("view"), numbers, st.booleans()),
+                st.tuples(st.just("nack"), numbers, st.lists(st.integers(0, 12), min_size=1, max_size=4)),
+            ),
+        ),
+        max_size=12,
+    ),
+    st.sampled_from([30, 1000]),
+)
+def test_of_layers_inside_both_send_the_same(kind: str, changes: list[tuple[int, Any]], key_every: int) -> None:
+    actions = layered_pictures(Av1() if kind == "AV1" else Vp9(), key_every)
+    for at, change in sorted(changes, key=lambda each: each[0], reverse=True):
+        actions.insert(at, change)
+    play(kind, [("layer", 0, 2, 2), *actions])
+
+
+@settings(deadline=None, max_examples=50)
 @given(st.integers(0, 65_535), st.lists(st.one_of(video, video, video, video, others), max_size=120))
 def test_whatever_happens_both_send_the_same(first: int, steps: list[tuple[Any, ...]]) -> None:
     highest = {SMALL: first, LARGE: first}
