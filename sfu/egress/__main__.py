@@ -25,20 +25,25 @@ MOST_MEMORY_BYTES = 8 << 30
 """Of addresses: an encoder of 1080p with its threads and their arenas takes about two of these eight."""
 
 
-def restrain(kind: str) -> None:
-    """Take what is left over by the calls, and nothing that they need.
+def restrain() -> None:
+    """Take no more memory than is there for all.
 
-    Streams are encoded in what the processors have left (`SCHED_IDLE`: nice alone has no effect between sessions
-    under the kernel's autogroup); a recorder does little, and what it misses is lost. Where memory runs out, the
-    kernel is to end this process before any other.
+    Where memory runs out, the kernel is to end this process before any other.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
     if sys.platform == "linux":
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
             score.write("1000")
-        if kind == "streamer":
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def yield_to_calls() -> None:
+    """Take what the processors have left: nice alone has no effect between sessions under the kernel's autogroup.
+
+    What is started from here inherits it.
+    """
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def main(arguments: list[str]) -> int:
@@ -46,9 +51,11 @@ def main(arguments: list[str]) -> int:
     kind, descriptor = arguments
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _leave_it)  # and not SIG_IGN, which an FFmpeg that is started from here would inherit
-    restrain(kind)
+    restrain()
     logs.start(settings().log_level, service=f"egress-{kind}")
     open_sink: OpenSink = importlib.import_module(SINKS[kind]).open_sink
+    if kind == "streamer":  # now that it is loaded: a recorder does little, and what it misses is lost
+        yield_to_calls()
     connection = socket.socket(fileno=int(descriptor))
     connection.set_inheritable(False)  # what is started from here must not keep it open
     asyncio.run(serve(connection, open_sink))

@@ -35,6 +35,8 @@ class Book(Protocol):
     kind: Kind
     sink: Sink
     egress_id: str
+    waited_for: bool
+    """Whether who asked for it waits until it runs, and writes down themselves where it does not come to that."""
 
     def runs(self, said: Mapping[str, Any]) -> bool:
         """Whether a process that is ready, and said this, does what was asked for."""
@@ -73,6 +75,7 @@ class RecordingBook:
 
     kind: Kind = "recording"
     sink: Sink = "recorder"
+    waited_for = True
 
     def __init__(self, recording_id: str, lease_s: float, utcnow: Callable[[], datetime]) -> None:
         self.egress_id = recording_id
@@ -142,6 +145,7 @@ class StreamBook:
 
     kind: Kind = "stream"
     sink: Sink = "streamer"
+    waited_for = False
 
     def __init__(self, stream_id: str, lease_s: float, utcnow: Callable[[], datetime], redis: Redis) -> None:
         self.egress_id = stream_id

@@ -305,9 +305,10 @@ class Egress:
         self._stop.set()
 
     async def _finish(self) -> None:
-        """Write down how it ended. Of what never ran that is up to whoever asked for it, who is told by `running`."""
+        """Write down how it ended. Of what never ran that may be up to whoever asked for it: `running` tells them."""
         self._announce("stopped")
-        if self._unwanted or not self._running.is_set():
+        told = self._error is None or self.book.waited_for
+        if self._unwanted or (told and not self._running.is_set()):
             return
         for pause_s in (*RETRIES_S, None):
             try:

@@ -41,6 +41,7 @@ class Book:
     """A row in memory."""
 
     worth_an_end = True
+    waited_for = True
 
     def __init__(self, kind: Kind, egress_id: str) -> None:
         self.kind = kind

@@ -104,6 +104,7 @@ class FakeBook:
         self.kind = kind
         self.sink: Sink = "recorder" if kind == "recording" else "streamer"
         self.egress_id = egress_id
+        self.waited_for = kind == "recording"
         self.written: list[tuple[Any, ...]] = []
         self.wanted = True
         """Whether the row is there, and live."""

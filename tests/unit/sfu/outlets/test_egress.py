@@ -283,6 +283,19 @@ async def test_a_stream_runs_once_it_is_on_the_air(stage: Stage) -> None:
     stage.process.obliging = True
 
 
+async def test_what_fails_before_anybody_could_wait_for_it_is_written_down(stage: Stage) -> None:
+    stage.book = FakeBook("stream", "s1")
+    stage.egress = stage.make(stage.book)
+    stage.theatre.obliging = False
+    stage.life = asyncio.create_task(stage.egress.run())
+    await until(lambda: stage.theatre.processes and stage.process.said)
+    stage.process.obliging = True
+    stage.process.say("stats", status="starting", error="the server does not answer")
+    with pytest.raises(CannotRun, match="does not answer"):
+        await stage.egress.running()
+    assert stage.book.written == [("fail", "the server does not answer")]
+
+
 async def test_a_change_of_status_is_written_at_once(stage: Stage) -> None:
     process = await stage.run()
     process.say("stats", status="reconnecting", size=7)
