@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from operator import attrgetter
@@ -97,7 +98,8 @@ def stop(asked: StopBody, user: SignedIn) -> StoppedAnswer:
     """End a stream; one that is over stays as it ended."""
     stream = _stream_of(user, asked.stream_id)
     if not stream.is_over:
-        ask(stream.meeting_number, "stop-stream", timeout_s=STOP_S, stream_id=stream.stream_id)
+        with suppress(Unavailable):  # it has been told, and what it still keeps, it keeps without anybody waiting
+            ask(stream.meeting_number, "stop-stream", timeout_s=STOP_S, stream_id=stream.stream_id)
         stream = _ended(stream.stream_id)
     return StoppedAnswer.of(stream, _audience(stream.stream_id), now=utcnow())
 
@@ -169,8 +171,8 @@ def _refusal(reply: Reply | None) -> MeetError | None:
 
 
 def _ended(stream_id: str) -> Stream:
-    """A stream that its media process was asked to stop; where it is still open, that process is gone, and it is
-    ended here.
+    """A stream that its media process was asked to stop; where it is still open, that process is gone, or slow, and
+    it is ended here.
     """
     watched = _audience(stream_id)
     streams.stop(stream_id, at=utcnow(), total_viewers=watched.total, peak_viewers=watched.peak)

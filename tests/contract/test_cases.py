@@ -13,7 +13,8 @@ or what is sent on somebody's WebSocket, and the frame that must then arrive the
      "until": "chat", "shape": {"message_id": "string"}, "setup"?: [...]}
 
 or, in a setup, `{"as": "user", "publishes": "{room}"}`: somebody is in a room and has a microphone on until the case
-ends; or `{"scene": "recorded"}`, a setup of `scenes.json` that is played once for all cases and left as it is.
+ends; or `{"scene": "recorded"}`, a setup of `scenes.json` that is played once for all cases and left as it is. Who
+only joins is sent out of a room after 90 s of silence, and a scene may last longer: who is to stay there publishes.
 
 In the place of `json` may stand a form with a file, `"file": {"name": "video.mp4", "sample": "mp4", "fields"?: {}}`:
 its content is a sample of `tests.data.samples`, or a `text`; or `content`, which is sent as it is.
@@ -125,6 +126,14 @@ DOCUMENTED = """
     DELETE /api/v1/recording/{recording_id}
     GET    /api/v1/recording/health
     GET    /api/v1/recording/metrics
+    POST   /api/v1/streaming/start
+    POST   /api/v1/streaming/stop
+    GET    /api/v1/streaming/status/{stream_id}
+    GET    /api/v1/streaming/list
+    GET    /api/v1/streaming/hls/{stream_id}/playlist.m3u8
+    GET    /api/v1/streaming/dash/{stream_id}/manifest.mpd
+    GET    /api/v1/streaming/health
+    GET    /api/v1/streaming/metrics
     GET    /api/v1/ai/health
     GET    /api/v1/ai/metrics
 """

@@ -98,6 +98,14 @@ MATRIX: dict[str, tuple[int, ...]] = {
     "GET /api/v1/recording/status/{recording_id}": KNOWS_THE_MEETING,
     "GET /api/v1/recording/list": SIGNED_IN,
     "DELETE /api/v1/recording/{recording_id}": (401, 404, 403, 200, 200),
+    "GET /api/v1/streaming/health": PUBLIC,
+    "GET /api/v1/streaming/metrics": PUBLIC,
+    # of a room in which nobody is
+    "POST /api/v1/streaming/start": (401, 404, 409, 409, 409),
+    # one that the creator started, and that is over
+    "POST /api/v1/streaming/stop": KNOWS_THE_MEETING,
+    "GET /api/v1/streaming/status/{stream_id}": KNOWS_THE_MEETING,
+    "GET /api/v1/streaming/list": SIGNED_IN,
     # the creator's
     "GET /api/v1/ffmpeg/job/{job_id}/status": OWNS_THE_JOB,
     "DELETE /api/v1/ffmpeg/job/{job_id}": OWNS_THE_JOB,
@@ -116,6 +124,9 @@ EDGE: dict[str, tuple[int, ...]] = {
     # there is no file of it
     "GET /api/v1/recording/download/{recording_id}": (401, 404, 409, 409, 409),
     "GET /api/v1/recording/download/{recording_id}/tracks/0": (401, 404, 409, 409, 409),
+    # who knows a stream's id may watch
+    "GET /api/v1/streaming/hls/{stream_id}/playlist.m3u8": PUBLIC,
+    "GET /api/v1/streaming/dash/{stream_id}/manifest.mpd": PUBLIC,
 }
 """What no function answers: bytes."""
 
@@ -177,6 +188,8 @@ class Scene:
         if "{recording_id}" in path:
             is_deleted = method == "DELETE" and role in ("creator", "administrator")
             ids["recording_id"] = self.new_recording() if is_deleted else self.recording
+        if "{stream_id}" in path:
+            ids["stream_id"] = self.stream
         if "{upload_id}" in path:
             with self.upload() as ids["upload_id"]:
                 return caller.call(method, path.format(**ids))
@@ -227,6 +240,20 @@ class Scene:
                 pass  # each waits for a while
         return recording_id
 
+    @cached_property
+    def stream(self) -> str:
+        """The id of a stream that the creator has started and stopped."""
+        meeting = self.new_meeting()
+        small = {"stream_type": "hls", "resolution": "128x128", "bitrate": 100_000}
+        room = {"meeting_id": meeting["meeting_number"], "room_id": meeting["room_id"]}
+        with connect(f"{self.socket_url}?token={self.creator.token}") as socket:
+            exchange(socket, {"type": "join", "room_id": meeting["room_id"]}, "joined")
+            answer = self.creator.call("POST", "/api/v1/streaming/start", json=room | small)
+            stream_id: str = answer.raise_for_status().json()["stream_id"]
+            self.api.get(f"/api/v1/streaming/hls/{stream_id}/playlist.m3u8").raise_for_status()  # it has begun
+            self.creator.call("POST", "/api/v1/streaming/stop", json={"stream_id": stream_id}).raise_for_status()
+        return stream_id
+
     def live_session(self, meeting: dict[str, Any]) -> str:
         """The id of a session of the participant, whose socket is closed again."""
         with connect(f"{self.socket_url}?token={self.participant.token}") as socket:
@@ -267,6 +294,10 @@ class Scene:
             "POST /api/v1/recording/stop": lambda: {"recording_id": self.recording},
             "POST /api/v1/recording/pause": lambda: {"recording_id": self.recording},
             "POST /api/v1/recording/resume": lambda: {"recording_id": self.recording},
+            "POST /api/v1/streaming/start": lambda: (
+                dict.fromkeys(("meeting_id", "room_id"), self.new_meeting()["room_id"]) | {"stream_type": "hls"}
+            ),
+            "POST /api/v1/streaming/stop": lambda: {"stream_id": self.stream},
             "POST /api/v1/media/process": lambda: {"media_id": self.video, "operations": ["extract_audio"]},
         }
         if operation == "POST /api/v1/media/upload":

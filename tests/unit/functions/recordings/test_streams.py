@@ -299,6 +299,18 @@ def test_a_stream_whose_media_process_is_gone_is_stopped_all_the_same(
     assert streams.get(stream.stream_id).status is StreamStatus.STOPPED
 
 
+def test_a_media_process_that_is_slow_to_end_it_was_told_all_the_same(
+    http: Any, bearer: Bearer, standup: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(meeting_number: int, kind: str, **data: Any) -> None:
+        raise Unavailable("The room's media process did not answer in time.")
+
+    monkeypatch.setattr("functions.recordings.streams.ask", slow)
+    stream = running(standup)
+    answer = http.post(f"{API}/stop", json={"stream_id": stream.stream_id}, headers=bearer("bob"))
+    assert (answer.status_code, answer.json()["status"]) == (200, "stopped")
+
+
 def test_one_that_failed_says_so_when_it_is_stopped(http: Any, bearer: Bearer, standup: Meeting) -> None:
     stream = running(standup)
     streams.fail(stream.stream_id, "The server was away for 2 minutes", at=utcnow())
