@@ -149,7 +149,8 @@ def verdicts(one: Import) -> Iterator[tuple[str, bool]]:
             within(me, "sfu.egress", "functions.workers", "meet.probe"),
         )
     if within(name, "PIL", "puremagic"):
-        yield "what a file is, meet.probe tells", within(me, "meet.probe") or me == "meet.picture.labels"
+        painters = ("meet.picture.labels", "meet.picture.turn")
+        yield "what a file is, meet.probe tells", within(me, "meet.probe") or me in painters
     if within(name, *DECODERS):
         yield "what decodes files runs in a sandbox alone", within(me, *DECODERS, "meet.probe.__main__")
 

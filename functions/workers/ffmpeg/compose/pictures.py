@@ -14,16 +14,12 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
-from PIL import Image
 
 from meet.picture.canvas import Plane
+from meet.picture.turn import is_sideways, turned
 
 from .plan import Film
 from .reading import opened
-
-_TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
-"""FFmpeg's rotation and Pillow's both go counterclockwise."""
-_QUARTERS = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270)
 
 
 class Pictures:
@@ -70,16 +66,12 @@ class Pictures:
 
     def scaled(self, frame: VideoFrame, width: int, height: int) -> list[Plane]:
         """A picture in this size, upright, in planes of 4:2:0."""
-        turn = _TURNS.get(frame.rotation % 360)
-        if turn in _QUARTERS:
+        if is_sideways(frame.rotation):
             width, height = height, width
         # BILINEAR is a third faster than what is the default, and what is made smaller by half looks the same.
         made = self._scaler.reformat(frame, width, height, "yuv420p", interpolation="BILINEAR")
         planes = [Plane(memoryview(plane), plane.line_size) for plane in made.planes]
-        if turn is None:
-            return planes
-        sizes = [(width, height), (width // 2, height // 2), (width // 2, height // 2)]
-        return [_turned(plane, size, turn) for plane, size in zip(planes, sizes, strict=True)]
+        return turned(planes, width, height, frame.rotation)
 
     def _decoded(self, container: InputContainer) -> Iterator[VideoFrame]:
         stream = container.streams.video[0]
@@ -96,13 +88,7 @@ class Pictures:
 
 def upright(frame: VideoFrame) -> tuple[int, int]:
     """Width and height of a picture as it is to be seen."""
-    turn = _TURNS.get(frame.rotation % 360)
-    return (frame.height, frame.width) if turn in _QUARTERS else (frame.width, frame.height)
-
-
-def _turned(plane: Plane, size: tuple[int, int], turn: Image.Transpose) -> Plane:
-    image = Image.frombytes("L", size, bytes(plane.data), "raw", "L", plane.stride, 1).transpose(turn)
-    return Plane(memoryview(image.tobytes()), image.width)
+    return (frame.height, frame.width) if is_sideways(frame.rotation) else (frame.width, frame.height)
 
 
 def _begins(packet: Packet[VideoStream]) -> float:
