@@ -18,6 +18,9 @@ WAIT_S = 0.5
 """For a packet: the SFU asks for it ten times in this (`sfu.rtp.nack`)."""
 MOST_HELD = 4096
 """Packets behind one that is missing; 6 s of 8 Mbit/s."""
+REPORT_S = 0.5
+"""How long a track's first frames wait for its first sender report, which says when they were captured: it is here at
+once, of a track that was there before."""
 _STEP_S = 1e-4
 """Between two frames at least: no codec has shorter ones than 2.5 ms."""
 
@@ -48,7 +51,6 @@ class Frame:
 class _Packet(NamedTuple):
     packet: RtpPacket
     codec: str
-    at: float
 
 
 class Frames:
@@ -71,10 +73,13 @@ class Frames:
         """By index; None for what only fills its place."""
         self._next = -1
         """The index that comes next, before which all is done; -1 until the first packet."""
+        self._came = 0.0
+        """When the first packet did."""
         self._blocked: float | None = None
         """Since when that is waited for, while later ones are here."""
         self._part: list[_Packet] = []
         """Of a frame of video whose end has not come."""
+        self._part_at = 0.0
         self._broken = self._video
         self._began = False
         self._lost = 0
@@ -90,14 +95,11 @@ class Frames:
         """A packet came. One of an unknown codec only fills its place, as padding does."""
         if self._next < 0:
             self._next = packet.index
+            self._came = now
         if packet.index < self._next or packet.index in self._held:
             return
         codec = self._codecs.get(packet.payload_type)
-        if codec is None or not packet.payload:
-            self._held[packet.index] = None
-        else:
-            at = self._clock.at(packet.timestamp, packet.arrival)
-            self._held[packet.index] = _Packet(packet, codec, at)
+        self._held[packet.index] = None if codec is None or not packet.payload else _Packet(packet, codec)
 
     def report(self, report: SenderReport, now: float) -> None:
         """A sender report of the track came."""
@@ -105,6 +107,8 @@ class Frames:
 
     def pop(self, now: float) -> list[Frame]:
         """The frames that are whole, in order; to be called every few 10 ms, as it is what gives packets up."""
+        if not self._clock.reported and now - self._came < REPORT_S:
+            return []
         frames = self._whole()
         while self._held:
             if self._blocked is None:
@@ -132,7 +136,8 @@ class Frames:
             self._blocked = None
             if found is None:
                 continue
-            frames += self._take_video(found) if self._video else self._made([found])
+            at = self._clock.at(found.packet.timestamp, found.packet.arrival)
+            frames += self._take_video(found, at) if self._video else self._made([found], at)
         return frames
 
     def _give_up(self) -> None:
@@ -155,7 +160,7 @@ class Frames:
             self._dropped_timestamp = packet.timestamp
             self.dropped += 1
 
-    def _take_video(self, one: _Packet) -> list[Frame]:
+    def _take_video(self, one: _Packet, at: float) -> list[Frame]:
         frames: list[Frame] = []
         if self._part and self._part[0].packet.timestamp != one.packet.timestamp:  # some senders set no marker
             frames += self._finished()
@@ -164,6 +169,8 @@ class Frames:
                 self._drop(one.packet)
                 return frames
             self._broken = False
+        if not self._part:
+            self._part_at = at
         self._part.append(one)
         if one.packet.marker:
             frames += self._finished()
@@ -171,11 +178,11 @@ class Frames:
 
     def _finished(self) -> list[Frame]:
         part, self._part = self._part, []
-        return self._made(part)
+        return self._made(part, self._part_at)
 
-    def _made(self, part: list[_Packet]) -> list[Frame]:
+    def _made(self, part: list[_Packet], at: float) -> list[Frame]:
         """The frame of these packets; none where they make no sense."""
-        (packet, codec, at), *_ = part
+        (packet, codec), *_ = part
         try:
             data = DEPACKETIZERS[codec]([one.packet.payload for one in part])
         except PacketError:

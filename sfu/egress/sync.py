@@ -24,12 +24,13 @@ TRUSTED_S = 10.0
 """What would have been captured longer ago than this, or this long after it came, was told wrongly: no buffer on a
 way is so deep. Then all is learnt anew from that packet on."""
 
-REPORTS = 20
-"""So many sender reports make the line between a media clock and the wall clock (libwebrtc's `RtpToNtpEstimator`):
-a single one is off by some milliseconds."""
+REPORTS = 10
+"""So many sender reports make the line between a media clock and the wall clock, as in libwebrtc's
+`RtpToNtpEstimator`: a single one is off by some milliseconds. They come once a second, so that sound which lost some
+samples is in step again soon."""
 MAX_DRIFT = 500e-6
 """A media clock is no more than this off the wall clock of the same machine: crystals are good to 100 ppm."""
-REPORT_JUMP_S = 0.1
+REPORT_JUMP_S = 0.05
 """A report this far off the line begins a new one: the publisher's clock was set, or its track began anew."""
 
 SLEW = 0.02
@@ -105,6 +106,11 @@ class TrackClock:
         what was taken for true was not."""
         self._began: float | None = None
         self._used_at = 0.0
+
+    @property
+    def reported(self) -> bool:
+        """Whether a sender report came: before, arrivals alone tell, and the first packet may have been late."""
+        return self._line is not None
 
     def report(self, report: SenderReport) -> None:
         """A sender report of this track came."""

@@ -5,9 +5,10 @@ from itertools import chain, pairwise
 
 import pytest
 
-from sfu.egress.frames import MOST_HELD, Frame, Frames
+from sfu.egress.frames import MOST_HELD, REPORT_S, Frame, Frames
 from sfu.egress.sync import Sync
 from sfu.rtp.packet import RtpPacket
+from sfu.rtp.rtcp import SenderReport
 
 from .senders import OPUS, PACKET_S, VIDEO, Sender, encoded_audio, encoded_video, track_of
 
@@ -28,7 +29,13 @@ def flat(frames: Iterable[list[RtpPacket]]) -> list[RtpPacket]:
 
 
 def received(frames: Frames, packets: list[RtpPacket]) -> list[Frame]:
-    """All of them, each frame popped when it arrives."""
+    """All of them, each frame popped when it arrives; a sender report was here before."""
+    frames.report(SenderReport(1, 1 << 60, packets[0].timestamp, 0, 0), 0.0)
+    return received_only(frames, packets)
+
+
+def received_only(frames: Frames, packets: list[RtpPacket]) -> list[Frame]:
+    """The same without the report."""
     found = []
     for packet in packets:
         frames.receive(packet, packet.arrival)
@@ -174,3 +181,25 @@ def test_times_rise_whatever_the_timestamps_do() -> None:
         packet.timestamp = packets[5].timestamp
     times = [one.at for one in received(frames, packets)]
     assert all(before < after for before, after in pairwise(times))
+
+
+def test_the_first_frame_waits_for_the_report_that_says_when_it_was_captured(video: Frames) -> None:
+    """It came 300 ms late, and what follows does not."""
+    sender, frames = Sender(VIDEO["vp8"]), encoded_video("vp8", 30, 320, 240, GOP)
+    late = sender.packets(frames[0], 0.0, 0.35)
+    for packet in late:
+        video.receive(packet, 0.35)
+    assert video.pop(0.36) == []
+    video.report(sender.report(0.36), 0.36)
+    found = video.pop(0.38)
+    for number in range(1, 30):
+        found += received_only(video, sender.packets(frames[number], number * FRAME_S, 0.3 + number * FRAME_S))
+    assert [frame.at - found[0].at for frame in found] == pytest.approx([n * FRAME_S for n in range(30)], abs=0.06)
+
+
+def test_no_report_is_not_waited_for_long(video: Frames) -> None:
+    packets = sent()[0]
+    for packet in packets:
+        video.receive(packet, 0.0)
+    assert video.pop(REPORT_S - 0.01) == []
+    assert len(video.pop(REPORT_S)) == 1
