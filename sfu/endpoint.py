@@ -289,8 +289,13 @@ class Endpoint:
 
     def _read_late(self) -> None:
         self._read_handle = None
-        self._loop.add_reader(self._socket, self._readable)
         self._read_burst()
+        if self._closed:
+            return
+        if self._busy:  # the next turn is certain: to be told of arrivals meanwhile would only cost
+            self._read_handle = self._loop.call_later(COALESCE_S, self._read_late)
+        else:
+            self._loop.add_reader(self._socket, self._readable)
 
     def _read_burst(self) -> None:
         self._in_burst = True

@@ -286,8 +286,8 @@ class WebRtcTransport:
             elif self._dtls is not None:
                 self._dtls.tick()
                 self._after_dtls(now, repeats=True)
-        elif self._state == "connected":
-            received = self.counters.packets_received
+        elif self._state == "connected" and self._session is not None:
+            received = self._session.packets_received
             if received != self._received:
                 self._received = received
                 self._ice.hear(now)

@@ -75,6 +75,10 @@ class PlaneSession(Protocol):
     def counters(self) -> SessionCounters:
         """What this session has done so far."""
 
+    @property
+    def packets_received(self) -> int:
+        """The one of the counters that is asked for all the time."""
+
     def send_rtp(self, ssrc: int, index: int, header: bytes, payload: bytes) -> None:
         """Encrypt one RTP packet and queue it; see `RtpTransport.send_rtp`."""
 

@@ -69,6 +69,11 @@ class PythonSession:
         self._outbox = self._box_for(address)
         self._run = ENDED
 
+    @property
+    def packets_received(self) -> int:
+        """See `PlaneSession.packets_received`."""
+        return self.counters.packets_received
+
     def send_rtp(self, ssrc: int, index: int, header: bytes, payload: bytes) -> None:
         """See `PlaneSession.send_rtp`."""
         self._queue(header, self._sender.seal_rtp(ssrc, index, header, payload))

@@ -49,6 +49,11 @@ class EngineSession:
             unsent=sent.unsent + rest.unsent,
         )
 
+    @property
+    def packets_received(self) -> int:
+        """See `PlaneSession.packets_received`."""
+        return self._by_tcp.counters.packets_received
+
     def send_rtp(self, ssrc: int, index: int, header: bytes, payload: bytes) -> None:
         """See `PlaneSession.send_rtp`."""
         self._to.send_rtp(ssrc, index, header, payload)

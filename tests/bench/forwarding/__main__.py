@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from .peers import ADDRESS, Namespace, running
+from .peers import ADDRESS, Namespace, prefer, running
 
 SERVERS = ("engine", "python", "janus", "pion")
 SCENARIOS = ("1to10", "1to50", "1to100", "1to200", "10x10")
@@ -36,11 +36,15 @@ def measure(namespace: Namespace, name: str, scenario: str, seconds: float) -> R
         command += ["--publishers", str(publishers), "--subscribers", "0" if mesh else str(subscribers)]
         command += ["--folder", str(FOLDER.absolute()), "--address", ADDRESS if name == "janus" else "127.0.0.1"]
         command = namespace.on_core(1, *command)
-        done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        ) as generator:
+            prefer(generator.pid)
+            found, errors = generator.communicate()
     row: Row = {"server": name, "scenario": scenario}
-    if done.returncode:  # it did not connect everybody, or broke down
-        return row | {"failed": done.stderr.strip().splitlines()[-1][:200]}
-    return row | json.loads(done.stdout)
+    if generator.returncode:  # it did not connect everybody, or broke down
+        return row | {"failed": errors.strip().splitlines()[-1][:200]}
+    return row | json.loads(found)
 
 
 def table(rows: list[Row]) -> str:
