@@ -118,7 +118,9 @@ def test_a_call_by_keyboard_alone(somebody: MakePerson) -> None:
     expect(page.get_by_label("Message", exact=True)).to_be_focused()
     expect(page.get_by_label("Message", exact=True)).to_have_value("")
     page.keyboard.press("Escape")
-    page.keyboard.press("Tab")
+    for name in ["Record", "Leave"]:
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name=name)).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="New meeting")).to_be_focused()
 
