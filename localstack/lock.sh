@@ -13,6 +13,13 @@ lock requirements-dev.lock "${runtime[@]}" tests/requirements.txt --constraint r
 # Packages that are in both environments have the same versions, since nodes and functions share the code.
 lock localstack/requirements-inference.txt layers/deps/requirements.txt functions/workers/inference/requirements.txt \
   --constraint requirements.lock
+# The torch that computes on processors is in an index of its own, and locked for one platform.
+.venv/bin/uv pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --generate-hashes \
+  --no-strip-extras --no-header --no-annotate --no-emit-package pip --index-strategy unsafe-best-match \
+  layers/deps/requirements.txt functions/workers/inference/requirements.txt \
+  functions/workers/inference/requirements-transformers.txt --constraint localstack/requirements-inference.txt \
+  --output-file localstack/requirements-transformers.txt
+sed -i '1i --extra-index-url https://download.pytorch.org/whl/cpu' localstack/requirements-transformers.txt
 for name in ministack servers sam otlp; do
   lock "localstack/requirements-$name.txt" "localstack/requirements-$name.in"
 done

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,20 @@ from meet.fleet import Fleet, inbox
 from meet.store import base, jobs
 from tests.conftest import ROOT
 from tests.engines import node_environment, python
-from tests.workers import until
 
 LEASE_S = 3
+ASK_S = 0.1
+PATIENCE_S = 300.0
+"""For what happens at last: models compute, and on a busy machine others compute as well."""
+
+
+def until(ask: Callable[[], Any], what: str) -> Any:
+    """Wait until the answer is true; the answer."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (answer := ask()):
+        assert time.monotonic() < deadline, f"{what} did not happen"
+        time.sleep(ASK_S)
+    return answer
 
 
 class Nodes:
@@ -54,7 +66,7 @@ class Nodes:
         for process in self._running:
             if process.poll() is None:
                 process.terminate()
-                assert process.wait(60) == 0
+                assert process.wait(PATIENCE_S) == 0
         self._running.clear()
 
     def tell(self, node: InferenceNode, command: Command, timeout_s: float = 60) -> Reply:

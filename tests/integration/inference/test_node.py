@@ -22,8 +22,7 @@ from meet.domain.job import JobKind, JobStatus
 from meet.queue import Queue
 from meet.store import jobs
 from tests.engines import SENSE, SENSE_SAYS, word_errors
-from tests.nodes import Nodes, node_bench
-from tests.workers import until
+from tests.nodes import PATIENCE_S, Nodes, node_bench, until
 
 SOAK = bool(os.environ.get("MEET_SOAK"))
 KILLS = 10 if SOAK else 2
@@ -83,7 +82,7 @@ def test_a_node_tells_of_itself_and_obeys(nodes: Nodes) -> None:
     assert nodes.tell(node, Command("unload-model", {"model_id": "e5-prototype"})).status == "not-found"
 
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_S) == 0
     assert nodes.fleet.node(node.node_id) is None
 
 
@@ -209,7 +208,7 @@ def test_a_node_that_is_told_to_end_gives_its_job_back(nodes: Nodes) -> None:
     process, first = nodes.start()
     until(lambda: jobs.get(job.job_id).worker == first.node_id, "the first node")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_S) == 0
     assert not jobs.get(job.job_id).is_over
     _, second = nodes.start()
     until(lambda: jobs.get(job.job_id).worker == second.node_id, "the second node")

@@ -56,7 +56,7 @@ def test_speech_is_fetched_and_heard_with_the_time_of_every_word(asked: Engines,
             assert 0 < word["confidence"] <= 1
     fetched = [path for method, path, _ in served.asked if "openai/whisper-base/resolve" in path and method == "GET"]
     assert any(path.endswith("model.safetensors") for path in fetched)
-    assert {authorization for _, _, authorization in served.asked} == {f"Bearer {TOKEN}"}
+    assert f"Bearer {TOKEN}" in {authorization for _, path, authorization in served.asked if "/resolve/" in path}
 
 
 def test_labels_become_those_of_the_document(asked: Engines) -> None:
