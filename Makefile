@@ -9,7 +9,7 @@ SPEECH = /usr/share/asterisk/sounds/en_US_f_Allison=asterisk-core-sounds-en-wav 
   /usr/share/pocketsphinx/test/data/librivox=pocketsphinx-testdata
 SERVERS = .venvs/ministack/ready .venvs/servers/ready
 
-.PHONY: up doctor test test-unit test-contract check bench soak lock setup
+.PHONY: up doctor test test-unit test-contract check bench bench-sfu soak lock setup
 up: .venv/ready $(SERVERS)
 	@exec $(RUN) localstack/up.py $(if $(WITH),--with $(WITH))
 
@@ -59,7 +59,7 @@ setup: .venv/ready-dev $(SERVERS) .venvs/sam/ready
 
 # The data plane's engine in C. Where there is a compiler, installing builds it too; without, `make up` does without it.
 .venv/engine-ready: $(wildcard sfu/plane/engine/*.[ch]) pyproject.toml .venv/ready-dev
-	@localstack/debian-packages.sh gcc python3-config=python3-dev
+	@localstack/debian-packages.sh gcc python3-config=python3-dev /usr/include/openssl/evp.h=libssl-dev
 	@$(RUN) -W ignore -c "from setuptools import setup; setup()" -q build_ext --inplace
 	@$(RUN) -c "import sfu.plane.engine.native" && touch $@
 

@@ -20,7 +20,8 @@ typedef struct {
 
 /* Whether the lane has all it needs for this packet: 1, 0, or -1 with an exception. */
 static int is_steady(const LaneObject *lane, PyObject *stream, struct parcel *parcel) {
-    if (!lane->settled || lane->stream != stream || lane->session->address_size == 0) return 0;
+    if (!lane->settled || lane->stream != stream) return 0;
+    if (lane->session->address_size == 0 || lane->session->box == NULL) return 0;
     if (parcel->index <= lane->highest_in || parcel->payload.size == 0) return 0;
     if (lane->types[parcel->marker_type] == NO_TYPE) return 0;
     if (!(parcel->layered || lane->renumbers)) return 1;

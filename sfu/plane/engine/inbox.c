@@ -14,7 +14,7 @@
 
 enum {
     BATCH = 64,
-    ROOM = 2048,        /* `sfu.endpoint.MAX_DATAGRAM`: what is longer is cut off, and fails its integrity check */
+    ROOM = 2048,        /* `sfu.plane.inbox.MAX_DATAGRAM`: what is longer is cut off, and fails its integrity check */
     SENDERS = 1024,     /* whose addresses are kept as Python has them; a power of two */
     STAMP = CMSG_SPACE(sizeof(struct timespec))
 };

@@ -93,5 +93,5 @@ class Peer:
         self.core.lib.lg_peer_add_tx(self.core.handle, self._number, stream)
 
     def listen(self, *, transport_id: int, rtx_type: int) -> None:
-        """What it answers: transport-wide feedback by this extension, NACKs of what is lost, 10 Mbit/s of REMB."""
-        self.core.lib.lg_peer_rx_opts(self.core.handle, self._number, transport_id, rtx_type, 1, 10_000)
+        """What it answers: transport-wide feedback by this extension, NACKs of what is lost, 100 Mbit/s of REMB."""
+        self.core.lib.lg_peer_rx_opts(self.core.handle, self._number, transport_id, rtx_type, 1, 100_000)
