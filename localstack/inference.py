@@ -35,7 +35,7 @@ FIRST_WORD_S = 120.0
 def start_nodes(children: Children, tier: int, count: int, *, extra: str, redis_url: str, stop_asked: Event) -> None:
     """Install the engines, start so many nodes and tell what they can do. For a thread of its own.
 
-    `extra` is the name of another environment, `transformers`, or empty.
+    `extra` is the name of another environment, `transformers`, or empty. Returns when asked to stop.
     """
     venv = extra or "inference"
     if not _install(venv) or stop_asked.is_set():
@@ -54,7 +54,8 @@ def start_nodes(children: Children, tier: int, count: int, *, extra: str, redis_
                 continue
             if len(nodes) >= count:
                 print(told(nodes), flush=True)
-                return
+                break
+    stop_asked.wait()  # the kernel ends children with the thread that started them, and not with the process
 
 
 def told(nodes: Sequence[InferenceNode]) -> str:
