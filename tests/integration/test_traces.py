@@ -47,7 +47,11 @@ def parts(segment: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def calls(segment: dict[str, Any]) -> set[tuple[str, str]]:
     """Which services of AWS were asked within a segment, and for what."""
-    return {(part["name"].lower(), part["aws"]["operation"]) for part in parts(segment) if "operation" in part.get("aws", {})}
+    return {
+        (part["name"].lower(), part["aws"]["operation"])
+        for part in parts(segment)
+        if "operation" in part.get("aws", {})
+    }
 
 
 def test_a_file_that_is_uploaded_transcoded_and_downloaded_is_one_trace(
