@@ -17,7 +17,7 @@ doctor: .venv/ready
 	@set -a; . $${MEET_HOME:-.state}/environment && exec $(RUN) -m sfu doctor
 
 test: check $(SERVERS) .venvs/sam/ready .venvs/npm/ready .venvs/otlp/ready .venvs/inference/ready .venv/engine-ready
-	@localstack/debian-packages.sh chromium firefox-esr jq curl ip=iproute2 turnserver=coturn nginx=libnginx-mod-rtmp promtool=prometheus amtool=prometheus-alertmanager
+	@localstack/debian-packages.sh chromium firefox-esr jq curl ip=iproute2 turnserver=coturn nginx=libnginx-mod-rtmp ffprobe=ffmpeg promtool=prometheus amtool=prometheus-alertmanager
 	@localstack/debian-packages.sh $(SPEECH)
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-unit test-contract
 	$(RUN) -m pytest tests/integration tests/e2e
