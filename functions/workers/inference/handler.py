@@ -24,7 +24,7 @@ from redis import Redis, RedisError
 from meet import completion, objects, queue, results
 from meet.clock import utcnow
 from meet.config import settings
-from meet.domain.inference import HEARTBEAT_S, Tally
+from meet.domain.inference import Tally
 from meet.domain.job import Job
 from meet.errors import Unavailable
 from meet.fleet import Fleet
@@ -46,9 +46,6 @@ ELSEWHERE_S = 0.2
 """Before a job that this node can't do is offered again."""
 DONE_SHARE = 95
 """Of the progress, when the engine is done."""
-ALIVE = timedelta(seconds=1.5 * HEARTBEAT_S)
-"""A node that was heard of so lately did not die, it only lost a job."""
-
 Extend = Callable[[int], object]
 """Keeps the message from others for so many seconds."""
 
@@ -177,12 +174,18 @@ class Worker:
         return True
 
     def _tell_of_death(self, before: Job) -> None:
-        """Say that a job was left by its node, where that died: one that ended in order gave it back and left."""
+        """Say that a job was left by its node, where that died: one that ended in order gave it back and left.
+
+        A node that lives on after it lost a job is heard of until the lease lapses; one that died is not heard of
+        any later than its last renewal and a third of the lease.
+        """
+        if before.held_until is None:
+            return
+        heard_of = before.held_until - timedelta(seconds=settings().job_lease_s / 2)
         try:
             failed = self._fleet.node(str(before.worker))
-            now = utcnow()
-            if failed is not None and now - failed.last_heartbeat > ALIVE:
-                self._fleet.took_over(failed, self.node_id, at=now)
+            if failed is not None and failed.last_heartbeat < heard_of:
+                self._fleet.took_over(failed, self.node_id, at=utcnow())
         except RedisError as error:
             log.warning("that %s took over from %s is not told: %s", self.node_id, before.worker, error)
 
