@@ -54,7 +54,8 @@ def paint(plan: Plan, folder: Path, into: BinaryIO) -> None:
                     container.mux(_packet(_sound(voices, first, count), heard, first, SAMPLE, count))
             if seen is not None:
                 for number in range(step * FRAMES_A_STEP, min((step + 1) * FRAMES_A_STEP, plan.frames)):
-                    container.mux(_packet(next(pictures), seen, number, FRAME, 1))
+                    # A copy: the muxer keeps pictures until sound that is later comes, and the next is painted over.
+                    container.mux(_packet(bytes(next(pictures)), seen, number, FRAME, 1))
 
 
 class _Painter:
@@ -149,8 +150,8 @@ def _raw_sound(container: OutputContainer) -> Stream:
     return stream
 
 
-def _packet(data: bytes | bytearray, stream: Stream, at: int, time_base: Fraction, duration: int) -> Packet[Stream]:
-    packet: Packet[Stream] = Packet(data)  # type: ignore[arg-type]  # whatever has bytes in it
+def _packet(data: bytes, stream: Stream, at: int, time_base: Fraction, duration: int) -> Packet[Stream]:
+    packet: Packet[Stream] = Packet(data)
     packet.stream = stream
     packet.pts = packet.dts = at
     packet.time_base, packet.duration, packet.is_keyframe = time_base, duration, True
