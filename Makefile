@@ -44,7 +44,8 @@ bench-sfu: .venv/engine-ready
 soak: .venv/ready-dev $(SERVERS) .venv/engine-ready .venvs/inference/ready .venvs/transformers/ready
 	MEET_SOAK=1 $(RUN) -m pytest tests/contract tests/integration/test_fuzz.py tests/unit/sfu/test_loss.py tests/e2e/test_loss.py \
 	  tests/e2e/test_ten.py tests/e2e/test_throttled.py tests/integration/test_hostile.py tests/integration/test_worker_kills.py \
-	  tests/unit/meet/probe tests/unit/sfu/plane/test_engine_safety.py tests/integration/inference -q
+	  tests/unit/meet/probe tests/unit/sfu/plane/test_engine_safety.py tests/integration/inference \
+	  tests/integration/sfu/test_recorder.py tests/integration/sfu/test_outlets.py tests/unit/sfu/egress -q
 
 lock: .venv/ready-dev
 	localstack/lock.sh
